@@ -1,0 +1,40 @@
+"""`lipcore data`: a folder of clips made ready for training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("data")
+@click.argument("clips", type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="The prepared folder."
+)
+@click.option(
+    "--crop-px", default=256, show_default=True, help="Side of the crops; 768 for the paper's."
+)
+@click.option(
+    "--val-share", default=0.15, show_default=True, help="Share of the people kept out of training."
+)
+@click.option(
+    "--hold-out", multiple=True, metavar="NAME",
+    help="A person who is kept out of training in any case; may be given again.",
+)
+def command(
+    clips: Path, out: Path, crop_px: int, val_share: float, hold_out: tuple[str, ...]
+) -> None:
+    """Track the faces of CLIPS, a folder of videos, and keep crops, landmarks and sound.
+
+    A manifest.json in the folder may tell of each file its identity, its use (train, val or
+    test) and by how many frames at 25 a second its sound lags (offset_frames).
+    """
+    from lipcore.train.prepare import PrepareConfig, prepare
+
+    config = PrepareConfig(
+        crop_px=crop_px, margin_px=crop_px // 16, val_share=val_share, hold_out=hold_out
+    )
+    manifest = prepare(clips, out, config, tell=click.echo)
+    sides = [c["split"] for c in manifest["clips"].values()]
+    click.echo(f"{out}: {sides.count('train')} clips to train on, {sides.count('val')} kept out")

@@ -1,0 +1,92 @@
+"""``lipcore``: a lazy table of commands. Nothing heavy is imported until one runs."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import traceback
+from typing import NoReturn
+
+import click
+
+from lipcore import __version__
+from lipcore.errors import ConfigError, LipcoreError
+
+_COMMANDS = {
+    "demo": ("lipcore.cli.demo", "Make a portrait speak, with nothing to download."),
+    "render": ("lipcore.cli.render", "Make the person of a plate say a dialogue."),
+    "shapes": ("lipcore.cli.shapes", "Write mouth-shape curves of a dialogue or a plate."),
+    "track": ("lipcore.cli.track", "Show the faces that are found in a plate."),
+    "adapt": ("lipcore.cli.adapt", "Fine-tune the latent networks to one shot."),
+    "train": ("lipcore.cli.train", "Train a network from a recipe."),
+    "data": ("lipcore.cli.data", "Prepare footage for training."),
+}
+_INTERRUPTED = 130
+_NAME = "lipcore"
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = importlib.import_module(_COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lipcore")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def cli(debug: bool) -> None:
+    """Lip-sync for film and television: give it a plate and a dialogue track."""
+
+
+def main() -> None:
+    """Run the command line; errors end it with one line, a hint, and a code of their own."""
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
+    debug = "--debug" in sys.argv
+    as_json = "--json" in sys.argv
+    try:
+        cli(prog_name=_NAME, standalone_mode=False)
+    except LipcoreError as error:
+        if debug:
+            traceback.print_exc()
+        _end(error, as_json)
+    except click.ClickException as error:
+        message = " ".join(error.format_message().split())
+        _end(ConfigError(message, hint=_usage_hint(error)), as_json)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted: what was finished stays; the same command goes on.", err=True)
+        sys.exit(_INTERRUPTED)
+
+
+def _end(error: LipcoreError, as_json: bool) -> NoReturn:
+    """Say what is wrong, and end with the exit code of its family."""
+    if as_json:
+        facts = {k: v for k, v in error.facts.items() if _plain(v)}
+        click.echo(json.dumps({
+            "event": "error", "error": type(error).__name__, "message": error.message,
+            "hint": error.hint, "exit_code": error.exit_code, **facts,
+        }))
+    click.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"hint: {error.hint}", err=True)
+    sys.exit(error.exit_code)
+
+
+def _usage_hint(error: click.ClickException) -> str:
+    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else _NAME
+    return f"Run `{path} --help`."
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, (str, int, float, bool, list, tuple)) or value is None

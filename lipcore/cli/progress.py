@@ -1,0 +1,88 @@
+"""How a command tells its progress: a bar for people, one JSON object a line for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_STAGES = {"plate": "plate", "track": "faces", "bank": "mouths", "speech": "speech",
+           "render": "frames", "compare": "movie"}
+
+
+class BarListener:
+    """A progress bar on stderr; what was decided goes above it."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(),
+            TimeRemainingColumn(), console=self._console,
+        )
+        self._tasks: dict[str, object] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """See ``RenderListener``."""
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(_STAGES.get(stage, stage), total=total)
+        self._progress.update(self._tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
+
+    def log(self, message: str) -> None:
+        """See ``RenderListener``."""
+        self._console.print(message, markup=False, soft_wrap=True)
+
+
+class JsonListener:
+    """One JSON object a line on stdout, at most ten of progress a second."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    def emit(self, **event: object) -> None:
+        """Print one event."""
+        with self._lock:
+            click.echo(json.dumps(event, default=str))
+            sys.stdout.flush()
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """See ``RenderListener``."""
+        now = time.monotonic()
+        if done < total and now - self._told.get(stage, 0.0) < 0.1:
+            return
+        self._told[stage] = now
+        self.emit(event="progress", stage=stage, done=done, total=total)
+
+    def log(self, message: str) -> None:
+        """See ``RenderListener``."""
+        self.emit(event="log", message=message)

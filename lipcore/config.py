@@ -1,0 +1,143 @@
+"""Frozen dataclasses from and to YAML, strictly.
+
+An unknown key, a missing value or a value of another type is an error that names the key,
+its place, and the nearest key that exists. Bounds are checked by the dataclasses themselves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from lipcore.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def load_config(cls: type[T], path: Path) -> T:
+    """Read a dataclass from a YAML file.
+
+    Args:
+        cls: The dataclass.
+        path: The file.
+
+    Raises:
+        ConfigError: The file is absent, is not YAML, or does not fit ``cls``.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"settings file {path} cannot be read ({error})",
+            hint="Check the path; the file is YAML in UTF-8.",
+            path=str(path),
+        ) from error
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"{path} is not valid YAML ({' '.join(str(error).split())})",
+            hint="Settings are written as key: value, nested by indentation.",
+            path=str(path),
+        ) from error
+    return from_mapping(cls, {} if values is None else values, where=path.name)
+
+
+def save_config(config: object, path: Path) -> None:
+    """Write a dataclass as YAML, every value spelled out, in the order of its fields."""
+    path.write_text(yaml.safe_dump(to_mapping(config), sort_keys=False), encoding="utf-8")
+
+
+def to_mapping(config: object) -> dict[str, Any]:
+    """A dataclass as plain dicts, lists and scalars."""
+    assert dataclasses.is_dataclass(config) and not isinstance(config, type)
+    return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return to_mapping(value)
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return str(value) if isinstance(value, Path) else value
+
+
+def from_mapping(cls: type[T], values: object, *, where: str = "settings") -> T:
+    """Build a dataclass from plain values.
+
+    Args:
+        cls: The dataclass.
+        values: A mapping from field names to values; nested dataclasses are mappings.
+        where: Named in errors: the file, then the path of keys.
+
+    Raises:
+        ConfigError: A key is unknown or missing, or a value does not fit.
+    """
+    assert dataclasses.is_dataclass(cls)
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            f"{where} holds {type(values).__name__} where settings are needed",
+            hint="Write key: value pairs.",
+        )
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    for key in values:
+        if key not in fields:
+            near = difflib.get_close_matches(str(key), fields, n=1)
+            raise ConfigError(
+                f"{where} has no setting {key!r}",
+                hint=f"Did you mean {near[0]!r}?" if near else f"It has: {', '.join(fields)}.",
+                key=str(key),
+            )
+    hints = typing.get_type_hints(cls)
+    given = {k: _convert(hints[k], v, f"{where}: {k}") for k, v in values.items()}
+    for name, field in fields.items():
+        required = (
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        )
+        if required and name not in given:
+            raise ConfigError(f"{where} lacks {name!r}", hint=f"Add {name}: ...", key=name)
+    return cls(**given)
+
+
+def _convert(kind: Any, value: Any, where: str) -> Any:
+    """``value`` as ``kind``, or an error that says where."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        return from_mapping(kind, value, where=where)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in args:
+            return None
+        return _convert(next(a for a in args if a is not type(None)), value, where)
+    if origin is typing.Literal:
+        if value in args:
+            return value
+        raise ConfigError(
+            f"{where} is {value!r}", hint=f"Take one of: {', '.join(map(str, args))}."
+        )
+    if origin is tuple and isinstance(value, list | tuple):
+        if len(args) == 2 and args[1] is Ellipsis:
+            return tuple(_convert(args[0], v, where) for v in value)
+        if len(args) == len(value):
+            return tuple(_convert(a, v, where) for a, v in zip(args, value, strict=True))
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if kind in (bool, str) and isinstance(value, kind):
+        return value
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise ConfigError(f"{where} is {value!r}", hint=f"A value of type {_name(kind)} is needed.")
+
+
+def _name(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind)

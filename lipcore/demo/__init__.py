@@ -1,0 +1,1 @@
+"""The demo: a plate and a dialogue that are made on the spot, and what lipcore makes of them."""

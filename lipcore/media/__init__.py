@@ -1,0 +1,1 @@
+"""Plates, sound and color: everything that touches a media file."""

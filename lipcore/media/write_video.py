@@ -1,0 +1,346 @@
+"""Video files, rendered in segments so that a killed render goes on where it was."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from lipcore.errors import LipcoreError, OutputError, OutputExistsError
+from lipcore.media.output_files import FrameLock, appearing, output_error
+from lipcore.media.sound_encode import SoundTrack
+from lipcore.media.timecode import advance_timecode
+from lipcore.media.video_encode import (
+    DEFAULT_CODECS,
+    VideoFormat,
+    check_codec,
+    choose_format,
+    finished_planes,
+    tag_stream,
+    video_frame,
+)
+from lipcore.media.writers import PARAMETERS, FrameWriter
+from lipcore.types import FloatArray, Frame, FrameRange, Patch, PlateInfo
+
+SEGMENT_FRAMES = 48
+"""Frames that a killed render may have to do again."""
+_STAMP = "parameters.json"
+"""What the segments of a folder were made from."""
+
+_AHEAD_S = Fraction(1, 2)
+
+
+class VideoWriter(FrameWriter):
+    """One video file with the dialogue as its sound.
+
+    Frames are encoded into segments in a hidden folder beside the output; ``close`` joins
+    them without encoding again. Rate, size (turned upright), colour tags, pixel aspect and
+    timecode are the plate's; the sound is trimmed or padded to the picture.
+
+    Raises:
+        OutputExistsError: The file is there from other parameters, or is the plate.
+        OutputLockedError: Another living process writes it.
+        ConfigError: The container cannot hold the codec.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        info: PlateInfo,
+        *,
+        frames: FrameRange,
+        parameter_hash: str,
+        codec: str | None,
+        sound: tuple[FloatArray, int] | None,
+        sound_offset_s: Fraction,
+        crf: int,
+        overwrite: bool,
+    ) -> None:
+        check_codec(path, codec, crf)
+        self._path, self._info, self._frames = path, info, frames
+        self._codec, self._crf = codec, crf
+        self._sound, self._sound_offset_s = sound, sound_offset_s
+        self._stamp = f"{PARAMETERS}={parameter_hash} frames={frames}"
+        self._folder = path.with_name(f".{path.name}.segments")
+        self._form: VideoFormat | None = None
+        self._segment: _Segment | None = None
+        self._counted: dict[int, bool] = {}
+        # One lock for the file as a whole: its segments are joined by one run.
+        self._lock: FrameLock | None = FrameLock(path, FrameRange(0, 0))
+        try:
+            self._complete = self._is_complete(overwrite)
+            if not self._complete:
+                self._prepare_folder()
+        except OSError as error:
+            self.abandon()
+            if isinstance(error, LipcoreError):
+                raise
+            raise output_error(error, path) from error
+        except BaseException:
+            self.abandon()
+            raise
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        return (self._path,)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._form.notes if self._form else ()
+
+    def finished(self, number: int) -> bool:
+        if self._complete:
+            return True
+        start = self._segment_start(number)
+        if start not in self._counted:
+            self._counted[start] = self._is_whole(start)
+        return self._counted[start]
+
+    def write(
+        self, frame: Frame, patch: Patch | None, *, attributes: Mapping[str, str] | None = None
+    ) -> None:
+        if self._form is None:
+            self._form = choose_format(
+                self._path, self._info, frame, codec=self._codec, crf=self._crf
+            )
+        start = self._segment_start(frame.number)
+        with self._translated():
+            if self._segment is None:
+                path = self._segment_path(start)
+                self._segment = _Segment(path, start, self._info, self._form)
+            expected = self._segment.next_number
+            if frame.number != expected:
+                raise OutputError(
+                    f"frame {frame.number} was written where {expected} is due in {self._path}",
+                    hint="Write all frames of a video in order.",
+                )
+            planes = finished_planes(frame, patch, self._info, self._form)
+            self._segment.add(video_frame(planes, self._info.display, self._form))
+            if self._segment.next_number == self._segment_end(start):
+                self._segment.finish()
+                self._segment = None
+                self._counted[start] = True
+
+    def close(self) -> None:
+        if self._lock is None:
+            return
+        try:
+            if not self._complete:
+                starts = range(self._frames.first, self._frames.last + 1, SEGMENT_FRAMES)
+                absent = [start for start in starts if not self.finished(start)]
+                if absent or self._segment is not None:
+                    first = self._segment.next_number if self._segment else absent[0]
+                    raise OutputError(
+                        f"{self._path} is not complete: frame {first} was not written",
+                        hint="Run the same command again: finished frames are kept.",
+                        path=str(self._path),
+                        frame=first,
+                    )
+                with self._translated():
+                    self._join(list(starts))
+                shutil.rmtree(self._folder, ignore_errors=True)
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        if self._segment is not None:
+            self._segment.drop()
+            self._segment = None
+        with contextlib.suppress(OSError):  # finished segments stay for the next run
+            if [entry.name for entry in self._folder.iterdir()] == [_STAMP]:
+                shutil.rmtree(self._folder)
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _segment_start(self, number: int) -> int:
+        first = self._frames.first
+        return first + (number - first) // SEGMENT_FRAMES * SEGMENT_FRAMES
+
+    def _segment_end(self, start: int) -> int:
+        return min(start + SEGMENT_FRAMES, self._frames.last + 1)
+
+    def _segment_path(self, start: int) -> Path:
+        codec = self._codec or DEFAULT_CODECS[self._path.suffix.lower()]
+        suffix = ".mkv" if codec == "ffv1" else ".mov"
+        return self._folder / f"{start}{suffix}"
+
+    def _is_whole(self, start: int) -> bool:
+        path = self._segment_path(start)
+        if not path.is_file():
+            return False
+        try:
+            with av.open(str(path)) as container:
+                stream = container.streams.video[0]
+                count = sum(packet.size > 0 for packet in container.demux(stream))
+        except (av.error.FFmpegError, IndexError):
+            return False
+        return count == self._segment_end(start) - start
+
+    def _is_complete(self, overwrite: bool) -> bool:
+        if not self._path.exists():
+            return False
+        if self._info.path.exists() and self._path.samefile(self._info.path):
+            raise OutputExistsError(
+                f"{self._path} is the plate: it would be replaced",
+                hint="Choose another --out.",
+                path=str(self._path),
+            )
+        try:
+            with av.open(str(self._path)) as container:
+                stamps = {name.lower(): text for name, text in container.metadata.items()}
+        except av.error.FFmpegError:
+            stamps = {}
+        if stamps.get("comment") == self._stamp:
+            return True
+        if not overwrite:
+            raise OutputExistsError(
+                f"{self._path} is there already and was made from something else",
+                hint="Choose another --out, or replace it with --overwrite.",
+                path=str(self._path),
+            )
+        return False
+
+    def _prepare_folder(self) -> None:
+        """Keep segments of the same parameters, throw others away."""
+        stamp = self._folder / _STAMP
+        wanted = json.dumps({"stamp": self._stamp, "codec": self._codec, "crf": self._crf})
+        with contextlib.suppress(OSError):
+            if stamp.read_text("utf-8") == wanted:
+                return
+        if self._folder.exists():
+            shutil.rmtree(self._folder)
+        self._folder.mkdir()
+        stamp.write_text(wanted, "utf-8")
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except av.error.FFmpegError as error:
+            failure = OSError(error.errno or 0, error.strerror)
+            raise output_error(failure, self._path) from error
+        except OSError as error:
+            if isinstance(error, LipcoreError):
+                raise
+            raise output_error(error, self._path) from error
+
+    def _join(self, starts: list[int]) -> None:
+        rate = self._info.rate
+        with appearing(self._path) as temporary:
+            container: Any = av.open(str(temporary), "w", container_options=_muxer(self._path))
+            try:
+                with av.open(str(self._segment_path(starts[0]))) as first:
+                    stream = container.add_stream_from_template(first.streams.video[0])
+                # Without a rate on the stream, no timecode track is made.
+                stream.codec_context.framerate = rate
+                stream.time_base = 1 / rate
+                container.metadata["comment"] = self._stamp
+                timecode = self._timecode()
+                if timecode:
+                    stream.metadata["timecode"] = timecode
+                    container.metadata["timecode"] = timecode
+                track = None
+                if self._sound is not None:
+                    duration_s = len(self._frames) / rate
+                    track = SoundTrack(
+                        container, self._path, self._sound, duration_s, self._sound_offset_s
+                    )
+                for packet in self._packets(starts, stream):
+                    # Sound goes in beside the picture: the muxer holds back what waits.
+                    if track is not None:
+                        for sound in track.packets(packet.dts / rate + _AHEAD_S):
+                            container.mux(sound)
+                    container.mux(packet)
+                if track is not None:
+                    for sound in track.packets(None):
+                        container.mux(sound)
+            finally:
+                container.close()
+
+    def _packets(self, starts: list[int], stream: Any) -> Iterator[Any]:
+        """The packets of all segments, timed in frames of the whole."""
+        for start in starts:
+            lead = start - self._frames.first
+            with av.open(str(self._segment_path(start))) as segment:
+                source: Any = segment.streams.video[0]
+                scale = source.time_base * self._info.rate
+                packet: Any
+                for packet in segment.demux(source):
+                    if packet.size == 0:
+                        continue
+                    pts = round(packet.pts * scale) + lead
+                    dts = pts if packet.dts is None else round(packet.dts * scale) + lead
+                    packet.time_base = 1 / self._info.rate
+                    packet.pts, packet.dts, packet.duration = pts, dts, 1
+                    packet.stream = stream
+                    yield packet
+
+    def _timecode(self) -> str | None:
+        if self._info.timecode is None:
+            return None
+        passed = self._frames.first - self._info.frames.first
+        try:
+            return advance_timecode(self._info.timecode, passed, self._info.rate)
+        except ValueError:
+            return None
+
+
+class _Segment:
+    """Some frames on their way into a file of their own."""
+
+    def __init__(self, path: Path, start: int, info: PlateInfo, form: VideoFormat) -> None:
+        self._path = path
+        self._temporary = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
+        self._start = start
+        self.next_number = start
+        self._container: Any = av.open(str(self._temporary), "w")
+        self._stream: Any = self._container.add_stream(
+            form.encoder, rate=info.rate, options=dict(form.options)
+        )
+        context: Any = self._stream.codec_context
+        context.width, context.height = info.display.width, info.display.height
+        context.pix_fmt = form.encoder_name
+        context.time_base = 1 / info.rate
+        context.gop_size = SEGMENT_FRAMES
+        context.thread_type = "AUTO"
+        context.sample_aspect_ratio = Fraction(info.pixel_aspect).limit_denominator(1000)
+        tag_stream(context, form)
+        self._time_base = 1 / info.rate
+
+    def add(self, frame: Any) -> None:
+        frame.pts = self.next_number - self._start
+        frame.time_base = self._time_base
+        self._container.mux(self._stream.encode(frame))
+        self.next_number += 1
+
+    def finish(self) -> None:
+        self._container.mux(self._stream.encode(None))
+        container, self._container = self._container, None
+        try:
+            container.close()
+            with self._temporary.open("r+b") as file:
+                os.fsync(file.fileno())
+            self._temporary.replace(self._path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+    def drop(self) -> None:
+        if self._container is not None:
+            with contextlib.suppress(av.error.FFmpegError, OSError):
+                self._container.close()
+            self._container = None
+        self._temporary.unlink(missing_ok=True)
+
+
+def _muxer(path: Path) -> dict[str, str]:
+    if path.suffix.lower() in (".mov", ".mp4", ".m4v"):
+        return {"write_tmcd": "1", "movflags": "+faststart"}
+    return {}

@@ -1,0 +1,34 @@
+"""Where networks run."""
+
+from __future__ import annotations
+
+import torch
+
+from lipcore.errors import ConfigError, DependencyError
+
+
+def check_device(name: str) -> str:
+    """The name of a device that is really there.
+
+    Args:
+        name: As torch has it: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+
+    Raises:
+        ConfigError: The name is no device's.
+        DependencyError: This machine, or this build of torch, does not have it.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{name!r} is no device", hint="Use cpu, cuda, cuda:1 or mps."
+        ) from error
+    try:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise DependencyError(
+            f"the device {name} cannot be used here ({str(error).splitlines()[0]})",
+            hint="Use --device cpu, or install the build of torch that fits the device.",
+            device=name,
+        ) from error
+    return name

@@ -1,0 +1,53 @@
+"""The mask that hides the mouth from V_p."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lipcore.tracking.head import JAW_LINE, NOSE_BASE
+from lipcore.types import FloatArray
+
+MARGIN = 0.02
+"""Growth of the mask at inference, as a share of the crop's side."""
+
+
+def lower_face_box(landmarks: FloatArray) -> FloatArray:
+    """Where the mask of a face lies.
+
+    Args:
+        landmarks: (N, 478, 2) in the crop, whose corners are (0, 0) and (1, 1).
+
+    Returns:
+        (N, 4): x of the face's middle, y of the nose base, half the face's width, and 0.
+    """
+    jaw = landmarks[:, list(JAW_LINE), 0]
+    left, right = jaw.min(1), jaw.max(1)
+    out = np.zeros((len(landmarks), 4), np.float32)
+    out[:, 0] = (left + right) / 2
+    out[:, 1] = landmarks[:, NOSE_BASE, 1]
+    out[:, 2] = (right - left) / 2
+    return out
+
+
+def hide_lower_face(crops: Tensor, boxes: Tensor, margin_px: Tensor | float) -> Tensor:
+    """Crops with grey (0) from the nose base to the bottom edge, over the face's width.
+
+    Jaw and cheeks tell what the mouth does as well as lips do, so they are hidden too.
+
+    Args:
+        crops: (B, 3, S, S) in [-1, 1].
+        boxes: (B, 4) of ``lower_face_box``, in pixels.
+        margin_px: Growth to the sides and upwards, one for all or (B,).
+
+    Returns:
+        (B, 3, S, S).
+    """
+    size = crops.shape[-1]
+    at = torch.arange(size, dtype=torch.float32, device=crops.device) + 0.5
+    margin = torch.as_tensor(margin_px, device=crops.device).expand(len(crops))
+    beside = (at[None] - boxes[:, 0, None]).abs() > (boxes[:, 2] + margin)[:, None]
+    above = at[None] < (boxes[:, 1] - margin)[:, None]
+    shown = above[:, :, None] | beside[:, None, :]
+    return crops * shown[:, None]

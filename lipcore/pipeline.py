@@ -1,0 +1,397 @@
+"""One shot from plate and dialogue to finished frames: ``render_shot`` is the whole story."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from lipcore import __version__
+from lipcore.analysis import ShotAnalysis, analyse, hold_gaps
+from lipcore.cache import Cache, make_key
+from lipcore.errors import ConfigError, NoFaceError
+from lipcore.media.audio import fit_dialogue, load_dialogue, read_sound
+from lipcore.media.color import ColorTransform
+from lipcore.media.plate import Plate, open_plate
+from lipcore.media.writers import VIDEO_SUFFIXES, FrameWriter, open_writer
+from lipcore.models.checkpoint import hash_file
+from lipcore.models.device import check_device
+from lipcore.shapes.asked import ask_shapes
+from lipcore.shapes.basis import ShapeBasis
+from lipcore.shot import RenderConfig, Shot
+from lipcore.sidecar import write_sidecars
+from lipcore.stream import BackgroundSink, ordered_map
+from lipcore.strength import read_strength
+from lipcore.synthesis.choose import choose_renderer
+from lipcore.synthesis.interface import MouthRenderer
+from lipcore.synthesis.targets import build_targets
+from lipcore.types import Dialogue, FaceTrack, FloatArray, Frame, FrameRange, Patch
+from lipcore.weights import WeightsSet, find_weights
+
+_FADE_FRAMES = 3
+"""Over this many frames the mouth fades where the face comes or goes within a scene."""
+
+
+class RenderListener(Protocol):
+    """Is told how a render goes; any of the calls may come from another thread."""
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Frames done of a stage: ``track``, ``bank``, ``speech`` or ``render``."""
+
+    def log(self, message: str) -> None:
+        """A decision or a policy that was applied, in words."""
+
+
+class SilentListener:
+    """Takes no notice."""
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Nothing is done."""
+
+    def log(self, message: str) -> None:
+        """Nothing is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderResult:
+    """What a render left behind."""
+
+    outputs: tuple[Path, ...]
+    """Files or sequence patterns, the picture first."""
+    frames: FrameRange
+    rate: Fraction
+    drawn: int
+    """Frames with a new mouth."""
+    kept: int
+    """Frames that a former run had finished."""
+    passed: tuple[int, ...]
+    """Frames left as the plate has them: no face, or strength 0."""
+    synthesis: str
+    cached: bool
+    """The shot had been analysed before."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall time by stage."""
+
+
+def render_shot(
+    shot: Shot,
+    config: RenderConfig,
+    out: Path,
+    *,
+    listener: RenderListener | None = None,
+) -> RenderResult:
+    """Make the person of a plate say a dialogue.
+
+    Args:
+        shot: The plate, the dialogue, and which part.
+        config: How.
+        out: A folder, a sequence pattern, or a video file.
+        listener: Told of progress and decisions.
+
+    Returns:
+        What was written.
+
+    Raises:
+        LipcoreError: See ``lipcore.errors``; what was finished stays and a later run goes on.
+    """
+    listener = listener or SilentListener()
+    clock = _Clock()
+    check_device(config.device)
+    torch.manual_seed(config.seed)
+    weights = find_weights(config.weights)
+    basis = ShapeBasis.load(weights)
+    with open_plate(
+        shot.plate, rate=shot.rate, colorspace=shot.colorspace, missing=config.missing_frame
+    ) as plate:
+        frames = choose_frames(shot, plate)
+        # What cannot work shall fail now, not after minutes of tracking.
+        dialogue = _dialogue_of(shot, config, plate, frames)
+        strength = read_strength(config, frames)
+        key = _parameter_key(shot, config, plate, weights)
+        with open_writer(
+            out, plate.info, deliver=config.deliver, codec=config.codec,
+            sound=_sound_of(shot, plate), sound_offset_s=_begin_of(shot, config, plate, frames),
+            parameter_hash=key, overwrite=config.overwrite, frames=frames,
+        ) as writer:
+            color = ColorTransform.of_plate(plate)
+            with clock.time("analyse"):
+                analysis = analyse(
+                    plate, frames, speaker=shot.speaker, color=color, basis=basis,
+                    cache=Cache(config.cache), progress=listener.progress,
+                )
+            track, strength, held = _apply_policies(
+                analysis.track, strength, config, frames, listener
+            )
+            with clock.time("speech"):
+                asked = ask_shapes(
+                    dialogue, shot.shapes, basis=basis, weights=weights, rate=plate.info.rate,
+                    frames=frames, shown_values=analysis.values, neutral=analysis.neutral,
+                    log=listener.log,
+                )
+            targets = build_targets(
+                track, basis, analysis.neutral, _values_of(track, analysis, basis), asked,
+                strength,
+            )
+            with clock.time("prepare"):
+                renderer = choose_renderer(
+                    plate, targets, track, analysis, color, config, weights, listener.progress
+                )
+            listener.log(f"synthesis: {renderer.name}")
+            with clock.time("render"):
+                done = _render_frames(plate, frames, renderer, writer, config, listener)
+        sidecars = write_sidecars(
+            _stem_of(writer.outputs[0], shot.plate),
+            picture=_picture_name(writer.outputs, frames),
+            info=plate.info,
+            track=track,
+            targets=targets,
+            names=basis.names,
+            sources=renderer.sources,
+            held=held,
+            settings=_settings(shot, config, renderer, weights, key),
+        )
+    return RenderResult(
+        (*writer.outputs, *sidecars), frames, plate.info.rate, done.drawn, done.kept,
+        tuple(done.passed), renderer.name, analysis.cached, clock.seconds,
+    )
+
+
+def choose_frames(shot: Shot, plate: Plate) -> FrameRange:
+    """The frames that a shot asks for.
+
+    Raises:
+        ConfigError: The plate does not have them.
+    """
+    whole = plate.info.frames
+    if shot.frames is None:
+        return whole
+    if shot.frames.first not in whole or shot.frames.last not in whole:
+        raise ConfigError(
+            f"frames {shot.frames} are not all in the plate, which has {whole}",
+            hint="Ask for frames that the plate has (--frames).",
+        )
+    return shot.frames
+
+
+def _apply_policies(
+    track: FaceTrack,
+    strength: FloatArray,
+    config: RenderConfig,
+    frames: FrameRange,
+    listener: RenderListener,
+) -> tuple[FaceTrack, FloatArray, frozenset[int]]:
+    """The track after the no-face policy, the strength of each frame, and what was held."""
+    held: list[int] = []
+    absent = [frames.first + int(i) for i in np.flatnonzero(~track.present)]
+    if absent and config.no_face == "error":
+        raise NoFaceError(
+            f"no face in {len(absent)} of {len(frames)} frames, first {absent[0]}",
+            hint="Choose --no-face hold or passthrough, or --frames without them.",
+            frames=absent[:100],
+        )
+    if absent and config.no_face == "hold":
+        track, held = hold_gaps(track)
+        if held:
+            listener.log(f"no face in {len(held)} frames: held between sightings")
+    left = ~np.isfinite(track.landmarks).all(axis=(1, 2))
+    if left.any():
+        listener.log(f"no face in {int(left.sum())} frames: passed through")
+        strength = strength * _fade_at_gaps(~left, track)
+    return track, strength, frozenset(held)
+
+
+def _fade_at_gaps(there: FloatArray, track: FaceTrack) -> FloatArray:
+    """0 where the face is absent, rising over a few frames beside it; cuts do not fade."""
+    scene = np.zeros(len(there), int)
+    for cut in track.cuts:
+        scene[track.frames.index(cut):] += 1
+    share = np.where(there, 1.0, 0.0)
+    for gap in np.flatnonzero(~np.asarray(there, bool)):
+        for step in range(1, _FADE_FRAMES + 1):
+            for place in (gap - step, gap + step):
+                if 0 <= place < len(there) and scene[place] == scene[gap]:
+                    share[place] = min(share[place], step / (_FADE_FRAMES + 1))
+    return share.astype(np.float32)
+
+
+def _values_of(track: FaceTrack, analysis: ShotAnalysis, basis: ShapeBasis) -> FloatArray:
+    """Measured shapes, also of the frames that a policy filled."""
+    if track is analysis.track:
+        return analysis.values
+    from lipcore.tracking.align import to_square
+
+    square = to_square(track.landmarks, track.pixel_aspect)
+    return basis.measure(square, neutral=analysis.neutral)[0]
+
+
+def _dialogue_of(
+    shot: Shot, config: RenderConfig, plate: Plate, frames: FrameRange
+) -> Dialogue | None:
+    """The sound, as long as the picture; None where curves drive the mouth."""
+    if shot.shapes is not None:
+        return None
+    assert shot.dialogue is not None  # checked by Shot
+    return fit_dialogue(
+        load_dialogue(shot.dialogue),
+        Fraction(len(frames)) / plate.info.rate,
+        short=config.audio_short,
+        long=config.audio_long,
+        offset_s=_begin_of(shot, config, plate, frames),
+    )
+
+
+def _begin_of(shot: Shot, config: RenderConfig, plate: Plate, frames: FrameRange) -> Fraction:
+    """Seconds after the first rendered frame at which the dialogue begins.
+
+    A dialogue is laid at the first rendered frame; the plate's own sound stays where it is.
+    """
+    offset = Fraction(config.offset_frames).limit_denominator(10_000) / plate.info.rate
+    if _speaks_itself(shot):
+        offset -= Fraction(frames.first - plate.info.frames.first) / plate.info.rate
+    return offset
+
+
+def _speaks_itself(shot: Shot) -> bool:
+    return shot.dialogue is None or shot.dialogue.resolve() == shot.plate.resolve()
+
+
+def _sound_of(shot: Shot, plate: Plate) -> tuple[FloatArray, int] | None:
+    """The sound of a video output: the dialogue, or the plate's own under ``shapes``."""
+    if shot.dialogue is not None:
+        return read_sound(shot.dialogue)
+    return read_sound(shot.plate) if plate.info.has_audio else None
+
+
+def _parameter_key(shot: Shot, config: RenderConfig, plate: Plate, weights: WeightsSet) -> str:
+    """A hash of all that a finished frame depends on."""
+    ignored = {"overwrite", "workers", "cache", "device"}
+    settings = {
+        f.name: getattr(config, f.name)
+        for f in dataclasses.fields(config)
+        if f.name not in ignored
+    }
+    files = [None if p is None else hash_file(p) for p in
+             (shot.dialogue, shot.shapes, config.strength_curve)]
+    networks = [(kind, hash_file(weights.file(kind))) for kind in weights.kinds()]
+    if weights.adaptation is not None:
+        networks.append(("adaptation", hash_file(weights.adaptation)))
+    return make_key(
+        __version__, plate.content_key(), plate.info.rate, plate.info.colorspace, shot.speaker,
+        shot.frames, sorted(settings.items(), key=str), files, networks,
+    )
+
+
+def _settings(
+    shot: Shot, config: RenderConfig, renderer: MouthRenderer, weights: WeightsSet, key: str
+) -> dict[str, object]:
+    """What the sidecar says of the render."""
+    plain = {k: v for k, v in dataclasses.asdict(config).items() if v is not None}
+    return {
+        **{k: str(v) if isinstance(v, Path) else v for k, v in plain.items()},
+        "dialogue": None if shot.dialogue is None else str(shot.dialogue),
+        "shapes": None if shot.shapes is None else str(shot.shapes),
+        "speaker": shot.speaker,
+        "synthesis": renderer.name,
+        "weights_sha256": {kind: hash_file(weights.file(kind)) for kind in weights.kinds()},
+        "parameters": key,
+    }
+
+
+def _stem_of(first: Path, plate: Path) -> Path:
+    """Where the sidecars go: beside the picture, under its name without the frame number."""
+    if first.suffix.lower() in VIDEO_SUFFIXES:
+        return first.with_suffix("")
+    return first.with_name(re.sub(r"[._]?-?\d+$", "", first.stem) or plate.stem)
+
+
+def _picture_name(outputs: tuple[Path, ...], frames: FrameRange) -> str:
+    """The picture as Nuke reads it."""
+    first = outputs[0]
+    if first.suffix.lower() in VIDEO_SUFFIXES:
+        return str(first)
+    digits = re.search(r"(\d+)$", first.stem)
+    if digits is None:
+        return str(first)
+    stem = first.stem[: digits.start()] + "#" * len(digits[1])
+    return str(first.with_name(stem + first.suffix))
+
+
+@dataclass
+class _Done:
+    drawn: int = 0
+    kept: int = 0
+    passed: list[int] = field(default_factory=list)
+
+
+def _render_frames(
+    plate: Plate,
+    frames: FrameRange,
+    renderer: MouthRenderer,
+    writer: FrameWriter,
+    config: RenderConfig,
+    listener: RenderListener,
+) -> _Done:
+    """Decode, draw and write, all at once, in order."""
+    done = _Done()
+    left = [number for number in frames if not writer.finished(number)]
+    done.kept = len(frames) - len(left)
+    if done.kept:
+        listener.log(f"{done.kept} frames were finished before: kept")
+
+    def draw(frame: Frame) -> tuple[Frame, Patch | None]:
+        return frame, renderer.render(frame)
+
+    def write(item: tuple[Frame, Patch | None]) -> None:
+        frame, patch = item
+        writer.write(frame, patch, attributes=config.extra)
+
+    written = 0
+    # Frames are drawn at once already: threads inside of small products only wait for each other.
+    with threadpool_limits(1, user_api="blas"), BackgroundSink(write) as sink:
+        for frame, patch in ordered_map(draw, _stream(plate, left), workers=config.workers):
+            if patch is None:
+                done.passed.append(frame.number)
+            else:
+                done.drawn += 1
+            sink.put((frame, patch))
+            written += 1
+            listener.progress("render", done.kept + written, len(frames))
+    return done
+
+
+def _stream(plate: Plate, numbers: list[int]) -> Iterator[Frame]:
+    """Frames by number, read in stretches that follow each other."""
+    start = 0
+    for i in range(1, len(numbers) + 1):
+        if i == len(numbers) or numbers[i] != numbers[i - 1] + 1:
+            if i > start:
+                yield from plate.stream(FrameRange(numbers[start], numbers[i - 1]))
+            start = i
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def time(self, stage: str) -> _Timer:
+        return _Timer(lambda spent: self.seconds.__setitem__(stage, round(spent, 3)))
+
+
+class _Timer:
+    def __init__(self, report: Callable[[float], None]) -> None:
+        self._report = report
+
+    def __enter__(self) -> None:
+        self._start = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._report(time.monotonic() - self._start)

@@ -1,0 +1,1 @@
+"""Mouth shapes: the hinge between sound and picture."""

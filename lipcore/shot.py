@@ -1,0 +1,104 @@
+"""What one render is asked to do: the shot and the settings. Light to import."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from lipcore.errors import ConfigError
+from lipcore.types import FrameRange
+
+Deliver = Literal["full", "patch", "video"]
+NoFace = Literal["hold", "passthrough", "error"]
+Synthesis = Literal["auto", "shot", "adapted", "latent"]
+Detail = Literal["none", "transport", "bank"]
+
+DELIVERIES: tuple[Deliver, ...] = ("full", "patch", "video")
+NO_FACE: tuple[NoFace, ...] = ("hold", "passthrough", "error")
+SYNTHESES: tuple[Synthesis, ...] = ("auto", "shot", "adapted", "latent")
+DETAILS: tuple[Detail, ...] = ("none", "transport", "bank")
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A plate, what its person shall say, and which part of it."""
+
+    plate: Path
+    """Video file, sequence (``name.####.exr``, ``name.%04d.exr``, a folder, one frame)."""
+    dialogue: Path | None = None
+    """Sound file, or a video whose sound is taken. None where ``shapes`` drive the mouth."""
+    shapes: Path | None = None
+    """Curves file from ``lipcore shapes``; it takes the place of what the sound asks for."""
+    frames: FrameRange | None = None
+    """Frames to render; None renders all of the plate."""
+    rate: Fraction | None = None
+    """Frames a second, where the plate does not say or is wrong."""
+    colorspace: str | None = None
+    """Encoding of the plate, where it does not say or is wrong."""
+    speaker: str = "largest"
+    """``largest``, ``left``, ``right``, ``X,Y`` in plate pixels, or ``track:N``."""
+
+    def __post_init__(self) -> None:
+        if self.dialogue is None and self.shapes is None:
+            raise ConfigError(
+                "a shot needs a dialogue or a file of mouth shapes",
+                hint="Give a sound file, or curves with --shapes.",
+            )
+        if self.rate is not None and self.rate <= 0:
+            raise ConfigError(f"a rate must be above 0, got {self.rate}")
+
+
+@dataclass(frozen=True, slots=True)
+class RenderConfig:
+    """How a shot is rendered; every field has the same name on the command line."""
+
+    deliver: Deliver | None = None
+    """``full`` frames, the ``patch`` alone, or a ``video``; None follows the output's name."""
+    codec: str | None = None
+    """Of video: ``prores4444``, ``prores422hq``, ``dnxhr_hqx``, ``h264``, ``ffv1``; None follows
+    the output's extension."""
+    synthesis: Synthesis = "auto"
+    detail: Detail = "bank"
+    """Where skin detail and teeth come from in the latent renderers (``none`` is the plain
+    method of the paper); the ``shot`` renderer always uses the shot's own frames."""
+    strength: float = 1.0
+    """0 leaves the plate as it is, 1 follows the dialogue."""
+    strength_curve: Path | None = None
+    """File with a line ``frame value`` for each key; linear between, held outside."""
+    offset_frames: float = 0.0
+    """Moves the dialogue against the picture; positive makes the mouth speak later."""
+    no_face: NoFace = "hold"
+    audio_short: Literal["silence", "error"] = "silence"
+    audio_long: Literal["trim", "error"] = "trim"
+    missing_frame: Literal["error", "hold", "black"] = "error"
+    feather: float = 0.1
+    """Softness of the matte in interocular units (1.0 = outer eye corner to outer corner)."""
+    weights: str = "base"
+    device: str = "cpu"
+    seed: int = 0
+    """Of whatever a network draws at random; the same seed gives the same pixels."""
+    overwrite: bool = False
+    workers: int = 2
+    """Frames that are drawn at once."""
+    cache: Path | None = None
+    """Folder for what does not depend on the dialogue; None takes the user's cache folder."""
+    exclude_frames: int = -1
+    """For measurement: shut out sources this near in time to the frame drawn; -1 for none."""
+    extra: dict[str, str] = field(default_factory=dict)
+    """Attributes to write into every frame."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.strength) and 0 <= self.strength <= 1):
+            raise ConfigError(
+                f"strength must be from 0 to 1, got {self.strength}",
+                hint="0 leaves the plate as it is, 1 follows the dialogue.",
+            )
+        if not 0.02 <= self.feather <= 0.5:
+            raise ConfigError(f"feather must be from 0.02 to 0.5, got {self.feather}")
+        if not math.isfinite(self.offset_frames):
+            raise ConfigError("offset_frames must be a number")
+        if self.workers < 1:
+            raise ConfigError(f"workers must be 1 or more, got {self.workers}")

@@ -1,0 +1,1 @@
+"""Speech made here: espeak-ng with the time of every phoneme."""

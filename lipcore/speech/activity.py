@@ -1,0 +1,178 @@
+"""When somebody speaks: silero's voice detector, and an envelope for the mouth made of it."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lipcore.errors import ConfigError, DependencyError
+from lipcore.types import Dialogue, FloatArray
+
+_CHUNK = 512
+_CONTEXT = 64
+_NETWORK = "silero_vad_16k_op15.onnx"
+_INSTALL = "Run: pip install silero-vad"
+_BLOCK = 320
+_LOUD_RMS = 0.12
+_MOST_GAIN = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityConfig:
+    """When sound counts as speech."""
+
+    enter: float = 0.5
+    """Probability from which speech begins."""
+    leave: float = 0.35
+    """Probability below which it ends."""
+    bridge_s: float = 0.3
+    """Shorter pauses belong to the speech; what the mouth does in them, the sound says."""
+    shortest_s: float = 0.06
+    """Shorter bursts are clicks."""
+    before_s: float = 0.10
+    """Mouths open before the sound comes."""
+    after_s: float = 0.12
+    """And close after it has gone."""
+    ramp_s: float = 0.12
+    """In which the mouth goes from closed to what is asked, and back."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.leave <= self.enter < 1:
+            raise ConfigError("leave and enter are probabilities, and leave is the smaller one")
+        if min(self.bridge_s, self.shortest_s, self.before_s, self.after_s, self.ramp_s) < 0:
+            raise ConfigError("a time of the activity detector is below 0")
+
+
+@cache
+def _session() -> Any:
+    """The detector, on one thread: chunks are small, and the same each time."""
+    spec = importlib.util.find_spec("silero_vad")
+    if spec is None or not spec.submodule_search_locations:
+        raise DependencyError("silero-vad is not installed", hint=_INSTALL)
+    path = Path(spec.submodule_search_locations[0]) / "data" / _NETWORK
+    if not path.is_file():
+        raise DependencyError(
+            f"silero-vad has no network at {path}", hint="Run: pip install 'silero-vad>=6.2'"
+        )
+    try:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        return onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+    except ImportError as error:
+        raise DependencyError(
+            "onnxruntime is not installed", hint="Run: pip install onnxruntime"
+        ) from error
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise DependencyError(
+            f"silero-vad's network does not load ({error})", hint=_INSTALL
+        ) from error
+
+
+def level_gain(samples: FloatArray) -> float:
+    """What brings the loud moments of a dialogue to one level, so that a quiet recording is
+    heard like a loud one.
+
+    Args:
+        samples: ``(samples,)`` at 16 kHz.
+
+    Returns:
+        A factor of at most 30 up or down; 1.0 for digital silence.
+    """
+    blocks = len(samples) // _BLOCK
+    if blocks == 0:
+        return 1.0
+    framed = samples[: blocks * _BLOCK].reshape(blocks, _BLOCK)
+    rms = np.sqrt(np.einsum("bs,bs->b", framed, framed, dtype=np.float64) / _BLOCK)
+    if rms.max() <= 1e-6:
+        return 1.0
+    loud = float(np.quantile(rms[rms > rms.max() / 10], 0.75))
+    return float(np.clip(_LOUD_RMS / loud, 1 / _MOST_GAIN, _MOST_GAIN))
+
+
+def speech_probability(dialogue: Dialogue) -> FloatArray:
+    """Probability of speech in each stretch of 512 samples (32 ms).
+
+    Args:
+        dialogue: At 16 kHz.
+
+    Returns:
+        ``(ceil(samples / 512),)`` in 0-1.
+
+    Raises:
+        ConfigError: The dialogue has another rate.
+        DependencyError: silero-vad or onnxruntime is absent.
+    """
+    if dialogue.sample_rate_hz != 16_000:
+        raise ConfigError(f"speech is detected at 16000 Hz, not at {dialogue.sample_rate_hz}")
+    session = _session()
+    samples, gain = dialogue.samples, np.float32(level_gain(dialogue.samples))
+    count = -(-len(samples) // _CHUNK)
+    out = np.zeros(count, np.float32)
+    state = np.zeros((2, 1, 128), np.float32)
+    window = np.zeros((1, _CONTEXT + _CHUNK), np.float32)
+    rate = np.array(16_000, np.int64)
+    for index in range(count):
+        chunk = samples[index * _CHUNK : (index + 1) * _CHUNK]
+        window[:, :_CONTEXT] = window[:, -_CONTEXT:]
+        window[:, _CONTEXT:] = 0
+        window[0, _CONTEXT : _CONTEXT + len(chunk)] = chunk * gain
+        probability, state = session.run(None, {"input": window, "state": state, "sr": rate})
+        out[index] = probability[0, 0]
+    return out
+
+
+def speech_spans(
+    probability: FloatArray, config: ActivityConfig | None = None
+) -> list[tuple[float, float]]:
+    """Spans of speech in seconds: hysteresis, short pauses bridged, clicks dropped."""
+    config = config or ActivityConfig()
+    step = _CHUNK / 16_000
+    spans: list[tuple[float, float]] = []
+    start: float | None = None
+    for index, value in enumerate(probability):
+        if start is None and value >= config.enter:
+            start = index * step
+        elif start is not None and value < config.leave:
+            spans.append((start, index * step))
+            start = None
+    if start is not None:
+        spans.append((start, len(probability) * step))
+    joined: list[tuple[float, float]] = []
+    for begin, end in spans:
+        if joined and begin - joined[-1][1] < config.bridge_s:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((begin, end))
+    return [(begin, end) for begin, end in joined if end - begin >= config.shortest_s]
+
+
+def speech_envelope(
+    spans: list[tuple[float, float]],
+    times_s: npt.NDArray[np.float64],
+    config: ActivityConfig | None = None,
+) -> FloatArray:
+    """How much of the asked mouth is to be shown: 1 in speech, exactly 0 in silence.
+
+    Args:
+        spans: Of speech, seconds.
+        times_s: ``(N,)`` moments.
+        config: Margins and ramp.
+
+    Returns:
+        ``(N,)`` 0-1, smooth (half a cosine) where speech comes and goes.
+    """
+    config = config or ActivityConfig()
+    shown = np.zeros(len(times_s))
+    for begin, end in spans:
+        away = np.maximum(begin - config.before_s - times_s, times_s - end - config.after_s)
+        share = np.clip(1 - np.maximum(away, 0) / max(config.ramp_s, 1e-6), 0, 1)
+        shown = np.maximum(shown, 0.5 - 0.5 * np.cos(np.pi * share))
+    return shown.astype(np.float32)

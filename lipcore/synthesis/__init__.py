@@ -1,0 +1,1 @@
+"""From mouth shapes to pictures: the renderers behind one interface."""

@@ -1,0 +1,1 @@
+"""From pictures to faces: detection, landmarks, tracks, and the canonical crop."""

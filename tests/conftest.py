@@ -1,0 +1,48 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+_SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The development data beside the repository: real clips, speech, EXR and OTIO samples."""
+    if not _SHARED.is_dir():
+        pytest.skip("the development data (../shared/data) is not on this machine")
+    return _SHARED
+
+
+@pytest.fixture(scope="session")
+def portrait_plate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plate with a real face: frames 1001-1012, 640x480, half EXR, 24 frames a second.
+
+    The face is about 200 pixels wide and smiles; the camera moves a little. Do not write into
+    its folder.
+    """
+    from lipcore.demo.portrait import CameraMove, write_plate
+    from lipcore.types import FrameRange, Window
+
+    move = CameraMove(
+        FrameRange(1001, 1012), center_from=(228, 128), center_to=(224, 126), width_from=300,
+        width_to=292, display=Window(0, 0, 640, 480),
+    )
+    return write_plate(tmp_path_factory.mktemp("portrait") / "plate", move)
+
+
+@pytest.fixture(scope="session")
+def spoken_line(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half a second of synthetic speech, 48 kHz mono WAV: as long as ``portrait_plate``."""
+    import soundfile
+
+    from lipcore.demo.run import say
+
+    path = tmp_path_factory.mktemp("line") / "line.wav"
+    sound = say("Hello, mama!")
+    start = int(0.2 * 48_000)
+    soundfile.write(path, sound[start : start + 24_000], 48_000)
+    return path

@@ -1,0 +1,126 @@
+"""The plan agrees with what a render of the same shot does."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from lipcore.errors import ConfigError, DialogueLengthError, NoFaceError
+from lipcore.pipeline import render_shot
+from lipcore.plan import plan_render
+from lipcore.shot import RenderConfig, Shot
+from lipcore.types import FrameRange
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> RenderConfig:
+    return RenderConfig(cache=tmp_path / "cache")
+
+
+def test_facts_of_the_shot(
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, config: RenderConfig
+) -> None:
+    plan = plan_render(Shot(portrait_plate, spoken_line), config, tmp_path / "out")
+    assert plan.frames == FrameRange(1001, 1012)
+    assert plan.rate == Fraction(24)
+    assert (plan.width, plan.height) == (640, 480)
+    assert plan.colorspace == "lin_rec709_scene"
+    assert plan.dialogue_s == pytest.approx(0.5)
+    assert plan.picture_s == pytest.approx(0.5)
+    assert len(plan.sample) == 5
+    for looked in plan.sample:
+        (face,) = looked.faces
+        assert face.chosen
+        assert 160 < face.width < 240
+        assert abs(face.x - 320) < 40
+    assert plan.estimate_s > 0
+    assert not plan.cached
+    assert plan.warnings == ()
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_text_and_dict_hold_the_same(
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, config: RenderConfig
+) -> None:
+    plan = plan_render(Shot(portrait_plate, spoken_line), config, tmp_path / "a.mov")
+    facts = json.loads(json.dumps(plan.as_dict()))
+    assert facts["output"] == str(tmp_path / "a.mov")
+    assert facts["rate"] == "24"
+    text = plan.as_text()
+    for part in ("1001-1012 (12)", "24 a second", "640x480", "prores4444", str(spoken_line)):
+        assert part in text
+
+
+@pytest.mark.slow
+def test_the_render_does_what_was_planned(
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, config: RenderConfig
+) -> None:
+    shot = Shot(portrait_plate, spoken_line, frames=FrameRange(1002, 1005))
+    before = plan_render(shot, config, tmp_path / "out")
+    result = render_shot(shot, config, tmp_path / "out")
+    after = plan_render(shot, config, tmp_path / "out")
+    assert result.frames == before.frames
+    assert result.synthesis == before.synthesis
+    assert before.output.replace("####", "1002") == str(result.outputs[0])
+    assert (before.existing, after.existing) == (0, 4)
+    assert (before.cached, after.cached) == (False, True)
+    assert after.estimate_s < before.estimate_s
+    guessed, tracked = (plan.sample[0].faces[0].width for plan in (before, after))
+    assert guessed == pytest.approx(tracked, rel=0.05)
+
+
+def test_short_and_long_dialogues(portrait_plate: Path, tmp_path: Path) -> None:
+    for seconds, word in ((0.3, "silence fills"), (2.0, "trimmed")):
+        line = tmp_path / f"{seconds}.wav"
+        soundfile.write(line, np.zeros(int(seconds * 16_000)), 16_000)
+        plan = plan_render(Shot(portrait_plate, line), RenderConfig(cache=tmp_path), tmp_path)
+        assert word in plan.fitting
+        strict = RenderConfig(cache=tmp_path, audio_short="error", audio_long="error")
+        with pytest.raises(DialogueLengthError):
+            plan_render(Shot(portrait_plate, line), strict, tmp_path)
+
+
+def test_missing_frames_and_faces_are_warned_of(
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "holes"
+    folder.mkdir()
+    for path in portrait_plate.parent.glob("*.exr"):
+        if path.name not in ("plate.1006.exr", "plate.1007.exr"):
+            (folder / path.name).symlink_to(path)
+    config = RenderConfig(cache=tmp_path / "cache", missing_frame="hold")
+    plan = plan_render(Shot(folder, spoken_line), config, tmp_path / "out")
+    (warning,) = plan.warnings
+    assert "2 frames are missing (1006, 1007)" in warning
+    assert "stands in" in warning
+
+
+def test_what_a_render_would_refuse_is_refused(
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, config: RenderConfig
+) -> None:
+    outside = Shot(portrait_plate, spoken_line, frames=FrameRange(900, 1001))
+    with pytest.raises(ConfigError):
+        plan_render(outside, config, tmp_path)
+    patch = RenderConfig(deliver="patch", cache=tmp_path)
+    with pytest.raises(ConfigError):
+        plan_render(Shot(portrait_plate, spoken_line), patch, tmp_path / "a.mov")
+    with pytest.raises(ConfigError):
+        plan_render(Shot(portrait_plate, spoken_line, speaker="loudest"), config, tmp_path)
+
+
+def test_speaker_of_a_tracked_shot(
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, config: RenderConfig
+) -> None:
+    shot = Shot(portrait_plate, spoken_line, frames=FrameRange(1002, 1004), speaker="track:2")
+    plan = plan_render(shot, config, tmp_path / "out")
+    assert not any(face.chosen for looked in plan.sample for face in looked.faces)
+    tracked = Shot(portrait_plate, spoken_line, frames=FrameRange(1002, 1004))
+    render_shot(tracked, config, tmp_path / "out")
+    with pytest.raises(NoFaceError):
+        plan_render(shot, config, tmp_path / "out")

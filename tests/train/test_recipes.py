@@ -1,0 +1,198 @@
+"""Every recipe loads; every recipe learns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lipcore.train.catalog import load_recipe, recipe_names
+from lipcore.train.data import AugmentConfig
+from lipcore.train.discriminator import DiscriminatorConfig
+from lipcore.train.generator import GeneratorRecipe, GeneratorRecipeConfig
+from lipcore.train.loop import LoopConfig, Recipe, Trainer
+from lipcore.train.refiner import RefinerRecipe, RefinerRecipeConfig
+from lipcore.train.sync_expert import SyncExpertRecipe, SyncExpertRecipeConfig
+from lipcore.train.vqgan_face import VQGANFace, VQGANFaceConfig
+from lipcore.train.vqgan_pose import VQGANPose, VQGANPoseConfig
+
+from lipcore.config import from_mapping, load_config, save_config, to_mapping
+from lipcore.errors import ConfigError, TrainingError
+from lipcore.models.checkpoint import load_header, load_network
+from lipcore.models.presets import PRESETS
+
+TINY = PRESETS["tiny"]
+LOOP = LoopConfig(
+    batch_size=4, max_steps=30, learning_rate=3e-3, warmup_steps=1, log_steps=1,
+    sample_steps=100, validate_steps=100, precision="32", threads=1, ema_decay=0.9,
+)
+STILL = AugmentConfig(shift_px=2, rotate_deg=2, gamma=0.1, exposure=0.05, tint=0.02, blur=0)
+SMALL = DiscriminatorConfig(channels=8, levels=2)
+
+
+def make(kind: str, data: Path, weights: Path, **loop: object) -> tuple[Recipe, object]:
+    """A tiny recipe of a kind, and its config."""
+    steps = replace(LOOP, **loop)  # type: ignore[arg-type]
+    face, pose = weights / "vqgan_face.safetensors", weights / "vqgan_pose.safetensors"
+    if kind == "vqgan_face":
+        c1 = VQGANFaceConfig(
+            TINY.vqgan_face, SMALL, STILL, steps, patch_px=16, patch_until=0.3,
+            adversarial_from=0.7,
+        )
+        return VQGANFace(c1, data), c1
+    if kind == "vqgan_pose":
+        c2 = VQGANPoseConfig(TINY.vqgan_pose, STILL, steps)
+        return VQGANPose(c2, data), c2
+    if kind == "sync_expert":
+        c3 = SyncExpertRecipeConfig(
+            face, TINY.sync_expert, STILL, replace(steps, batch_size=32), stretch=0.0
+        )
+        return SyncExpertRecipe(c3, data), c3
+    if kind == "generator":
+        c4 = GeneratorRecipeConfig(
+            face, pose, weights / "shape_basis.safetensors", network=TINY.generator,
+            augment=STILL, loop=steps, lights=1, pixel_from=2.0,
+        )
+        return GeneratorRecipe(c4, data), c4
+    c5 = RefinerRecipeConfig(face, TINY.refiner, SMALL, STILL, steps, adversarial_from=0.7)
+    return RefinerRecipe(c5, data), c5
+
+
+KINDS = ["vqgan_face", "vqgan_pose", "sync_expert", "generator", "refiner"]
+
+
+class _Watched(Trainer):
+    """A trainer that keeps the loss of every step."""
+
+    losses: list[float]
+
+    def run(self) -> dict[str, float]:
+        self.losses = []
+        step = self.recipe.run_step
+
+        def watched(batch: dict[str, torch.Tensor], trainer: Trainer) -> dict[str, torch.Tensor]:
+            values = step(batch, trainer)
+            self.losses.append(float(values.get("l1", values["loss"]).detach()))
+            return values
+
+        self.recipe.run_step = watched  # type: ignore[method-assign]
+        return super().run()
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_shipped_recipes_load(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    path = tmp_path / f"{name}.yaml"
+    save_config(recipe.config, path)
+    assert load_config(type(recipe.config), path) == recipe.config
+    assert recipe.recipe_class.kind in name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_base_recipes_train_the_base_preset(kind: str) -> None:
+    assert load_recipe(f"{kind}_base").config.network == getattr(PRESETS["base"], kind)
+
+
+def test_an_unknown_recipe_is_named_with_those_that_exist() -> None:
+    with pytest.raises(ConfigError, match="no recipe") as caught:
+        load_recipe("vqgan_fave")
+    assert "vqgan_face_base" in caught.value.hint
+
+
+def test_a_misspelt_setting_is_an_error_with_the_nearest(tmp_path: Path) -> None:
+    values = to_mapping(load_recipe("vqgan_face_base").config)
+    values["loop"]["learning_rat"] = values["loop"].pop("learning_rate")
+    with pytest.raises(ConfigError, match="learning_rat") as caught:
+        from_mapping(VQGANFaceConfig, values)
+    assert "'learning_rate'" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_recipe_lowers_its_loss(
+    kind: str, prepared: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    recipe, config = make(kind, prepared, tiny_weights)
+    trainer = _Watched(recipe, config, tmp_path / "run")
+    scores = trainer.run()
+    losses = trainer.losses
+    assert len(losses) == 30
+    # The refiner starts as the identity, and has the least to gain.
+    ratio = {"sync_expert": 0.97, "refiner": 0.98}.get(kind, 0.85)
+    assert np.mean(losses[-6:]) < ratio * np.mean(losses[:3]), losses
+    assert scores and all(np.isfinite(v) for v in scores.values())
+    path = tmp_path / "run" / f"{kind}.safetensors"
+    network = load_network(path, kind=kind)
+    assert network.config == config.network  # type: ignore[attr-defined]
+    record = load_header(path)["record"]
+    assert record["steps"] == 30 and record["val_clips"] == ["d"] and record["scores"] == scores
+    assert (tmp_path / "run" / "samples" / "000030.png").stat().st_size > 100
+
+
+def test_the_adversary_takes_part_when_its_time_comes(
+    prepared: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    recipe, config = make("vqgan_face", prepared, tiny_weights, max_steps=10)
+    before = [p.detach().clone() for p in recipe.learned["discriminator"].parameters()]
+    trainer = Trainer(recipe, config, tmp_path / "run")
+    trainer.run()
+    after = list(recipe.learned["discriminator"].parameters())
+    assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert "judged" not in lines[0] and any("judged" in line for line in lines)
+
+
+def test_the_generator_may_hear_an_expert(
+    prepared: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    expert, config = make("sync_expert", prepared, tiny_weights, max_steps=2)
+    Trainer(expert, config, tmp_path / "expert").run()
+    _, plain = make("generator", prepared, tiny_weights, max_steps=2)
+    assert isinstance(plain, GeneratorRecipeConfig)
+    heard = replace(
+        plain, sync_expert=tmp_path / "expert" / "sync_expert.safetensors", sync_weight=0.05,
+        sync_from=0.0, pixel_from=0.0, run_frames=TINY.sync_expert.frames,
+    )
+    Trainer(GeneratorRecipe(heard, prepared), heard, tmp_path / "run").run()
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text()
+    assert '"sync"' in lines and '"pixel"' in lines
+
+
+def test_a_sync_weight_without_an_expert_is_refused(tiny_weights: Path) -> None:
+    with pytest.raises(ConfigError, match="no sync_expert"):
+        GeneratorRecipeConfig(tiny_weights, tiny_weights, tiny_weights, sync_weight=0.1,
+                              network=TINY.generator)
+
+
+def test_a_folder_that_was_not_prepared_is_refused(tmp_path: Path, tiny_weights: Path) -> None:
+    with pytest.raises(TrainingError, match="not a prepared folder"):
+        make("vqgan_face", tmp_path, tiny_weights)
+
+
+def test_the_generator_may_hear_speech(
+    prepared: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    from lipcore.models.checkpoint import save_network
+    from lipcore.models.generator import Generator
+    from lipcore.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+
+    encoder = SpeechEncoder(SpeechEncoderConfig(channels=6, dilations=(1, 2), members=2))
+    save_network(tmp_path / "speech.safetensors", encoder, kind="speech", record={})
+    _, plain = make("generator", prepared, tiny_weights, max_steps=4)
+    assert isinstance(plain, GeneratorRecipeConfig)
+    heard = replace(
+        plain, speech=tmp_path / "speech.safetensors", silent_share=0.5,
+        network=replace(plain.network, speech_size=12),
+    )
+    recipe = GeneratorRecipe(heard, prepared)
+    assert recipe.train[0].speech.shape == (30, 12)
+    network = recipe.learned["generator"]
+    assert isinstance(network, Generator) and network.condition.of_speech is not None
+    before = network.condition.of_speech.weight.detach().clone()
+    Trainer(recipe, heard, tmp_path / "run").run()
+    assert not torch.equal(before, network.condition.of_speech.weight)
+    with pytest.raises(ConfigError, match="has 12 features"):
+        GeneratorRecipe(replace(heard, network=replace(plain.network, speech_size=9)), prepared)
+    with pytest.raises(ConfigError, match="belong together"):
+        replace(plain, network=replace(plain.network, speech_size=12))

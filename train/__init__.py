@@ -1,0 +1,1 @@
+"""Recipes from raw footage to weights."""

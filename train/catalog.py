@@ -1,0 +1,61 @@
+"""The recipes by name: which config, which class, what the YAML files in ``recipes`` are of."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lipcore.config import load_config
+from lipcore.errors import ConfigError
+
+FOLDER = Path(__file__).parent / "recipes"
+
+_KINDS: dict[str, tuple[str, str, str]] = {
+    # prefix of the YAML's name: (module, config class, recipe class)
+    "vqgan_face": ("vqgan_face", "VQGANFaceConfig", "VQGANFace"),
+    "vqgan_pose": ("vqgan_pose", "VQGANPoseConfig", "VQGANPose"),
+    "sync_expert": ("sync_expert", "SyncExpertRecipeConfig", "SyncExpertRecipe"),
+    "generator": ("generator", "GeneratorRecipeConfig", "GeneratorRecipe"),
+    "refiner": ("refiner", "RefinerRecipeConfig", "RefinerRecipe"),
+    "inner_mouth": ("inner_mouth", "InnerMouthRecipeConfig", "InnerMouthRecipe"),
+    "shape_basis": ("shape_basis", "ShapeBasisConfig", "ShapeBasisRun"),
+    "speech": ("speech_run", "SpeechTrainingConfig", "SpeechRun"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRecipe:
+    """A recipe's settings, and the class that runs them."""
+
+    name: str
+    recipe_class: Any
+    config: Any
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that ship, sorted."""
+    return sorted(p.stem for p in FOLDER.glob("*.yaml"))
+
+
+def load_recipe(name_or_path: str | Path) -> LoadedRecipe:
+    """Read a recipe that ships, or a YAML file whose name begins with a network's name.
+
+    Raises:
+        ConfigError: There is no such recipe, or its settings do not hold.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".yaml":
+        path = FOLDER / f"{name_or_path}.yaml"
+    kind = next((k for k in _KINDS if path.stem.startswith(k)), None)
+    if not path.is_file() or kind is None:
+        raise ConfigError(
+            f"no recipe is named {name_or_path}",
+            hint=f"Shipped: {', '.join(recipe_names())}. Or give a YAML file named so that it "
+            f"begins with one of: {', '.join(_KINDS)}.",
+        )
+    module_name, config_name, recipe_name = _KINDS[kind]
+    module = importlib.import_module(f".{module_name}", __package__)
+    config = load_config(getattr(module, config_name), path)
+    return LoadedRecipe(path.stem, getattr(module, recipe_name), config)

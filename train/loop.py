@@ -1,0 +1,348 @@
+"""The loop that every recipe runs in: steps, checkpoints, averages, logs and sample pictures.
+
+A step depends on the seed, the process and the number of the step alone (data and chance are
+drawn anew from them), so a run that was killed goes on exactly as if it had not been.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lipcore.config import save_config
+from lipcore.errors import ConfigError, OutputNotWritableError, TrainingError
+from lipcore.models.checkpoint import save_network
+
+from .pictures import write_grid
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopConfig:
+    """How long and how a recipe runs."""
+
+    seed: int = 0
+    batch_size: int = 8
+    """Crops, or runs of crops, a step and process."""
+    max_steps: int = 1000
+    max_minutes: float = 0.0
+    """Stop after this much training, resumed runs counted together; 0 for no such limit."""
+    learning_rate: float = 2e-4
+    final_learning_rate: float = 0.05
+    """Share of the learning rate that is left at the end of its cosine."""
+    warmup_steps: int = 50
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.99)
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient; 0 for no limit."""
+    ema_decay: float = 0.999
+    """Share of the running mean of the weights that a step keeps; the mean is what ships."""
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    """``auto`` takes bf16 where the processor multiplies it natively."""
+    threads: int = 0
+    """Threads of the processor; 0 leaves torch's choice."""
+    workers: int = 0
+    """Processes that prepare batches; 0 prepares them between steps."""
+    save_minutes: float = 3.0
+    log_steps: int = 20
+    sample_steps: int = 500
+    """Steps between sample pictures; the first is drawn at a tenth of this."""
+    validate_steps: int = 500
+
+    def __post_init__(self) -> None:
+        if self.max_steps < 1 or self.batch_size < 1:
+            raise ConfigError("a run needs a step and a crop", hint="Give 1 or more of both.")
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(f"ema_decay {self.ema_decay} is not in [0, 1)", hint="Try 0.999.")
+        if self.learning_rate <= 0:
+            raise ConfigError("the learning rate is not positive", hint="2e-4 is usual.")
+
+
+class Recipe(ABC):
+    """What one network learns: its data, its losses, its measures.
+
+    ``learned`` names the networks that training changes; each has its own optimizer.
+    """
+
+    kind: str
+    """Kind of the weights file that the recipe makes; also the name of its network."""
+    loop: LoopConfig
+    learned: dict[str, nn.Module]
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator, progress: float) -> Batch:
+        """One batch; all chance comes from ``rng``."""
+
+    @abstractmethod
+    def run_step(self, batch: Batch, trainer: Trainer) -> dict[str, Tensor]:
+        """One step: losses, backward and update through ``trainer``; gives what to log."""
+
+    @abstractmethod
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Measures of the averaged network on people kept out of training."""
+
+    @abstractmethod
+    def sample(self, network: nn.Module) -> Tensor:
+        """A grid of pictures (R, K, 3, H, W) in [-1, 1] to look at."""
+
+    def record(self) -> dict[str, Any]:
+        """Facts of the data for the record in the weights file."""
+        return {}
+
+
+class Trainer:
+    """Runs a recipe in a folder, and goes on where an earlier run stopped.
+
+    Args:
+        recipe: What is trained.
+        config: The recipe's config, written beside the results.
+        out: Folder of the run.
+        resume: Go on from the folder's last checkpoint. Without it the folder must not hold
+            one.
+
+    Raises:
+        TrainingError: A checkpoint is in the way, is missing, or is damaged.
+        OutputNotWritableError: The folder cannot be made.
+    """
+
+    def __init__(self, recipe: Recipe, config: object, out: Path, *, resume: bool = False) -> None:
+        from lightning.fabric import Fabric
+
+        self.recipe, self.loop, self.out = recipe, recipe.loop, out
+        self.checkpoint = out / "last.ckpt"
+        try:
+            (out / "samples").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputNotWritableError(
+                f"{out} cannot be made ({error})", hint="Choose another folder.", path=str(out)
+            ) from error
+        if self.checkpoint.exists() and not resume:
+            raise TrainingError(
+                f"{out} holds a run already",
+                hint="Go on with --resume, or choose another folder.",
+                path=str(out),
+            )
+        if self.loop.threads:
+            torch.set_num_threads(self.loop.threads)
+        self.fabric = Fabric(accelerator="auto", devices="auto", precision=self._precision())
+        self.fabric.launch()
+        torch.manual_seed(self.loop.seed)
+        self.step = 0
+        self.seconds = 0.0
+        self.average = deepcopy(recipe.learned[recipe.kind]).eval().requires_grad_(False)
+        self.average.to(self.fabric.device)
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        for name, network in recipe.learned.items():
+            optimizer = torch.optim.AdamW(
+                network.parameters(), self.loop.learning_rate, betas=self.loop.betas,
+                weight_decay=self.loop.weight_decay,
+            )
+            recipe.learned[name], self.optimizers[name] = self.fabric.setup(network, optimizer)
+        if resume:
+            self._load()
+        if self.fabric.is_global_zero:
+            save_config(config, out / "recipe.yaml")
+
+    def _precision(self) -> Any:
+        chosen = self.loop.precision
+        if chosen == "auto":
+            chosen = "bf16" if native_bf16() else "32"
+        return "bf16-mixed" if chosen == "bf16" else "32-true"
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, 0 to 1, by steps or by time, whichever is further."""
+        done = self.step / self.loop.max_steps
+        if self.loop.max_minutes:
+            done = max(done, self.seconds / 60 / self.loop.max_minutes)
+        return min(1.0, done)
+
+    def run(self) -> dict[str, float]:
+        """Train to the end; gives the last measures."""
+        logged: list[dict[str, float]] = []
+        saved = time.monotonic()
+        batches = self._batches()
+        while self.progress < 1:
+            started = time.monotonic()
+            torch.manual_seed(hash((self.loop.seed, self.fabric.global_rank, self.step)) % 2**63)
+            self._schedule()
+            values = self.recipe.run_step(next(batches), self)
+            self.step += 1
+            logged.append({k: float(v.detach()) for k, v in values.items()})
+            if not all(np.isfinite(v) for v in logged[-1].values()):
+                raise TrainingError(
+                    f"step {self.step} gave a loss that is not a number",
+                    hint="Lower learning_rate, or go on from the last checkpoint with --resume.",
+                    step=self.step,
+                )
+            self.seconds += time.monotonic() - started
+            if self.step % self.loop.log_steps == 0:
+                # A part that began to count inside this stretch is there in some steps only.
+                means = {k: np.mean([v[k] for v in logged if k in v]) for k in logged[-1]}
+                self._log("train", {k: float(v) for k, v in means.items()})
+                logged.clear()
+            if self.step % self.loop.sample_steps == 0 or self.step == self.loop.sample_steps // 10:
+                self._sample()
+            if self.step % self.loop.validate_steps == 0:
+                self._validate()
+            if time.monotonic() - saved > self.loop.save_minutes * 60:
+                self.save({})
+                saved = time.monotonic()
+        self._sample()
+        scores = self._validate()
+        self.save(scores)
+        return scores
+
+    def update(self, name: str, loss: Tensor, *, last: bool = True) -> None:
+        """Backward, clip and step one learned network; the recipe's own also moves its mean."""
+        network, optimizer = self.recipe.learned[name], self.optimizers[name]
+        optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        if self.loop.gradient_clip:
+            self.fabric.clip_gradients(
+                network, optimizer, max_norm=self.loop.gradient_clip, error_if_nonfinite=False
+            )
+        optimizer.step()
+        if name == self.recipe.kind and last:
+            self._follow(unwrap(network))
+
+    @torch.no_grad()
+    def _follow(self, network: nn.Module) -> None:
+        decay = min(self.loop.ema_decay, (1 + self.step) / (10 + self.step))
+        for mean, value in zip(self.average.parameters(), network.parameters(), strict=True):
+            mean.lerp_(value, 1 - decay)
+        for kept, now in zip(self.average.buffers(), network.buffers(), strict=True):
+            kept.copy_(now)
+
+    def _schedule(self) -> None:
+        warm = min(1.0, (self.step + 1) / max(1, self.loop.warmup_steps))
+        floor = self.loop.final_learning_rate
+        cosine = floor + (1 - floor) * 0.5 * (1 + float(np.cos(np.pi * self.progress)))
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = self.loop.learning_rate * warm * cosine
+
+    def _batches(self) -> Iterator[Batch]:
+        """Batches from the present step on."""
+        stream = _StepBatches(self.recipe, self.loop.seed, self.fabric.global_rank, self)
+        if not self.loop.workers:
+            while True:
+                yield self._place(stream[self.step])
+        loader: torch.utils.data.DataLoader[Batch] = torch.utils.data.DataLoader(
+            stream, batch_size=None, sampler=range(self.step, self.loop.max_steps),
+            num_workers=self.loop.workers, pin_memory=self.fabric.device.type == "cuda",
+        )
+        for batch in loader:
+            yield self._place(batch)
+
+    def _place(self, batch: Batch) -> Batch:
+        moved: Batch = self.fabric.to_device(batch)
+        return moved
+
+    def _log(self, part: str, values: Mapping[str, float]) -> None:
+        if not self.fabric.is_global_zero:
+            return
+        line = {"part": part, "step": self.step, "minutes": round(self.seconds / 60, 3), **values}
+        with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(line) + "\n")
+
+    @torch.no_grad()
+    def _sample(self) -> None:
+        if self.fabric.is_global_zero:
+            with self.fabric.autocast():
+                grid = self.recipe.sample(self.average)
+            write_grid(self.out / "samples" / f"{self.step:06d}.png", grid)
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        with self.fabric.autocast():
+            scores = self.recipe.validate(self.average)
+        self._log("val", scores)
+        return scores
+
+    def save(self, scores: Mapping[str, float]) -> None:
+        """Write the checkpoint, and the averaged network as weights, each in one move."""
+        if not self.fabric.is_global_zero:
+            return
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "average": self.average.state_dict(),
+            "networks": {n: unwrap(m).state_dict() for n, m in self.recipe.learned.items()},
+            "optimizers": {n: o.state_dict() for n, o in self.optimizers.items()},
+        }
+        temporary = self.checkpoint.with_name(f".last.{os.getpid()}.tmp")
+        torch.save(state, temporary)
+        temporary.replace(self.checkpoint)
+        record = {
+            "recipe": type(self.recipe).__name__, "steps": self.step,
+            "seconds": round(self.seconds), "batch_size": self.loop.batch_size,
+            "processes": self.fabric.world_size, "precision": self._precision(),
+            "scores": dict(scores), **self.recipe.record(),
+        }
+        save_network(
+            self.out / f"{self.recipe.kind}.safetensors", self.average, kind=self.recipe.kind,
+            record=record,
+        )
+
+    def _load(self) -> None:
+        if not self.checkpoint.is_file():
+            raise TrainingError(
+                f"{self.out} holds no run to go on with", hint="Leave --resume out.",
+                path=str(self.out),
+            )
+        try:
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
+            self.average.load_state_dict(state["average"])
+            for name, network in self.recipe.learned.items():
+                unwrap(network).load_state_dict(state["networks"][name])
+                self.optimizers[name].load_state_dict(state["optimizers"][name])
+            self.step, self.seconds = state["step"], state["seconds"]
+        except Exception as error:  # torch raises a dozen kinds for damaged files
+            raise TrainingError(
+                f"{self.checkpoint} does not fit this recipe, or is damaged ({error})",
+                hint="Begin again in another folder.",
+                path=str(self.checkpoint),
+            ) from error
+
+
+class _StepBatches(torch.utils.data.Dataset[Batch]):
+    """The batch of each step; the same whichever process or worker draws it."""
+
+    def __init__(self, recipe: Recipe, seed: int, rank: int, trainer: Trainer) -> None:
+        self.recipe, self.seed, self.rank = recipe, seed, rank
+        self.max_steps = trainer.loop.max_steps
+        self.trainer = trainer if not trainer.loop.workers else None
+
+    def __getitem__(self, step: int) -> Batch:
+        rng = np.random.default_rng([self.seed, self.rank, step])
+        progress = self.trainer.progress if self.trainer else step / self.max_steps
+        return self.recipe.draw(rng, progress)
+
+
+def unwrap(network: nn.Module) -> nn.Module:
+    """The network inside what Fabric made of it."""
+    inner = network
+    while isinstance(wrapped := getattr(inner, "module", None), nn.Module):
+        inner = wrapped
+    return inner
+
+
+def native_bf16() -> bool:
+    """Whether the machine multiplies bfloat16 in hardware (detected, not assumed)."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(probe and probe())

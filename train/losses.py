@@ -1,0 +1,77 @@
+"""What the recipes minimise. All take crops or latents as (B, C, H, W)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def weighted_l1(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean absolute difference under a weight map (B, 1, H, W)."""
+    weight = weight.expand_as(output)
+    return (weight * (output - target).abs()).sum() / weight.sum()
+
+
+def gradient_loss(output: Tensor, target: Tensor, weight: Tensor, scales: int = 3) -> Tensor:
+    """Absolute difference of the horizontal and vertical steps, over scales each half as fine.
+
+    Edges of lips and teeth count here as much as flat skin does in ``weighted_l1``.
+    """
+    total = output.new_zeros(())
+    for scale in range(scales):
+        if scale:
+            output, target, weight = (F.avg_pool2d(x, 2) for x in (output, target, weight))
+        difference = output - target
+        for step in (difference.diff(dim=-1), difference.diff(dim=-2)):
+            part = weight[..., : step.shape[-2], : step.shape[-1]].expand_as(step)
+            total = total + (part * step.abs()).sum() / part.sum()
+    return total / scales
+
+
+def discriminator_hinge(real: Tensor, fake: Tensor) -> Tensor:
+    """Hinge loss of a discriminator: real places over 1, made ones under -1."""
+    return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
+
+
+def generator_hinge(fake: Tensor) -> Tensor:
+    """What a network pays for places that the discriminator takes as made."""
+    return -fake.mean()
+
+
+def balance(reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor) -> Tensor:
+    """Weight at which both losses pull equally on the last layer, at most 10.
+
+    Source: Esser et al., *Taming Transformers*, 2021, equation 7.
+    """
+    (a,) = torch.autograd.grad(reconstruction, last_layer, retain_graph=True)
+    (b,) = torch.autograd.grad(adversarial, last_layer, retain_graph=True)
+    ratio: Tensor = a.norm() / (b.norm() + 1e-4)
+    return ratio.clamp(0, 10).detach()
+
+
+def sync_loss(similarity: Tensor, match: Tensor) -> Tensor:
+    """Binary cross-entropy on the cosine of mouth and sound.
+
+    Args:
+        similarity: (B,) cosines in [-1, 1]; mapped to (0, 1) first, as an embedding without a
+            final ReLU may point anywhere.
+        match: (B,) 1 where mouth and sound belong together, else 0.
+    """
+    return F.binary_cross_entropy_with_logits(10.0 * similarity, match.float())
+
+
+def mouth_psnr(output: Tensor, target: Tensor, region: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB of each item, inside a region.
+
+    Args:
+        output: (B, 3, H, W) in [-1, 1].
+        target: (B, 3, H, W) in [-1, 1].
+        region: (B, 1, H, W), 1 inside.
+
+    Returns:
+        (B,) dB; a difference of the whole range is 0 dB.
+    """
+    error = ((output.clamp(-1, 1) - target) / 2).square().mean(1, keepdim=True)
+    mean = (error * region).sum((1, 2, 3)) / region.sum((1, 2, 3)).clamp_min(1)
+    return -10 * mean.clamp_min(1e-10).log10()
