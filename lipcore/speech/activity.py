@@ -35,17 +35,23 @@ class ActivityConfig:
     """Shorter pauses belong to the speech; what the mouth does in them, the sound says."""
     shortest_s: float = 0.06
     """Shorter bursts are clicks."""
-    before_s: float = 0.10
-    """Mouths open before the sound comes."""
-    after_s: float = 0.12
+    before_s: float = 0.25
+    """Mouths open, and breathe in, before the sound comes; how far, the network says."""
+    after_s: float = 0.06
     """And close after it has gone."""
-    ramp_s: float = 0.12
-    """In which the mouth goes from closed to what is asked, and back."""
+    opening_s: float = 0.25
+    """In which the mouth goes from closed to what is asked."""
+    closing_s: float = 0.12
+    """And back."""
 
     def __post_init__(self) -> None:
         if not 0 < self.leave <= self.enter < 1:
             raise ConfigError("leave and enter are probabilities, and leave is the smaller one")
-        if min(self.bridge_s, self.shortest_s, self.before_s, self.after_s, self.ramp_s) < 0:
+        times = (
+            self.bridge_s, self.shortest_s, self.before_s, self.after_s, self.opening_s,
+            self.closing_s,
+        )
+        if min(times) < 0:
             raise ConfigError("a time of the activity detector is below 0")
 
 
@@ -164,7 +170,7 @@ def speech_envelope(
     Args:
         spans: Of speech, seconds.
         times_s: ``(N,)`` moments.
-        config: Margins and ramp.
+        config: Margins and ramps.
 
     Returns:
         ``(N,)`` 0-1, smooth (half a cosine) where speech comes and goes.
@@ -172,7 +178,8 @@ def speech_envelope(
     config = config or ActivityConfig()
     shown = np.zeros(len(times_s))
     for begin, end in spans:
-        away = np.maximum(begin - config.before_s - times_s, times_s - end - config.after_s)
-        share = np.clip(1 - np.maximum(away, 0) / max(config.ramp_s, 1e-6), 0, 1)
+        early = np.maximum(begin - config.before_s - times_s, 0) / max(config.opening_s, 1e-6)
+        late = np.maximum(times_s - end - config.after_s, 0) / max(config.closing_s, 1e-6)
+        share = np.clip(1 - np.maximum(early, late), 0, 1)
         shown = np.maximum(shown, 0.5 - 0.5 * np.cos(np.pi * share))
     return shown.astype(np.float32)

@@ -77,7 +77,8 @@ def test_silence_is_exactly_closed(kind: str, base_weights: WeightsSet) -> None:
 def test_around_speech_the_mouth_is_closed_and_gets_there_smoothly(
     dialogue: Dialogue, base_weights: WeightsSet
 ) -> None:
-    values = _ask(dialogue, base_weights, Fraction(100)).values
+    later = Dialogue(np.concatenate([np.zeros(8_000, np.float32), dialogue.samples]))
+    values = _ask(later, base_weights, Fraction(100)).values
     assert (values[:20] == 0).all() and (values[-80:] == 0).all()
     assert np.abs(np.diff(values[:, 0])).max() < 0.5
     moving = np.flatnonzero(values.any(axis=1))

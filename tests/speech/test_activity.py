@@ -56,10 +56,12 @@ def test_the_envelope_is_zero_in_silence_and_smooth() -> None:
     times = np.arange(0, 6, 0.001)
     config = ActivityConfig()
     shown = speech_envelope([(1.0, 2.0), (4.0, 4.5)], times, config)
-    reach = config.ramp_s
+    opens = 4.0 - config.before_s - config.opening_s
+    shut = 2.0 + config.after_s + config.closing_s
     assert (shown[(times >= 1.0 - config.before_s) & (times <= 2.0 + config.after_s)] == 1).all()
-    assert (shown[times < 1.0 - config.before_s - reach] == 0).all()
-    assert (shown[(times > 2.0 + config.after_s + reach) & (times < 3.7)] == 0).all()
+    assert (shown[times < 1.0 - config.before_s - config.opening_s] == 0).all()
+    assert (shown[(times > shut) & (times < opens)] == 0).all()
+    assert (shown[(times > opens + 0.05) & (times < 4.0)] > 0).all()
     assert np.abs(np.diff(shown)).max() < 0.02
 
 
@@ -83,6 +85,6 @@ def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ConfigError):
         ActivityConfig(enter=0.3, leave=0.5)
     with pytest.raises(ConfigError):
-        ActivityConfig(ramp_s=-1)
+        ActivityConfig(closing_s=-1)
     with pytest.raises(ConfigError, match="16000"):
         speech_probability(Dialogue(np.zeros(100, np.float32), 48_000))
