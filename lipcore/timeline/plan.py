@@ -1,0 +1,186 @@
+"""What a conform would do, shot by shot: the table of ``--dry-run``, and what is rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from lipcore.media.plate import Plate
+from lipcore.timeline.flatten import Segment, flatten
+from lipcore.timeline.media_links import MediaFinder, source_origin
+from lipcore.timeline.read import ReadTimeline
+from lipcore.timeline.times import timecode
+from lipcore.types import Dialogue
+
+_BLOCK_S = Fraction(1, 50)
+_QUIET = 0.003
+"""RMS below which a dub is silent: -50 dB."""
+
+
+@dataclass(slots=True)
+class ShotPlan:
+    """One row of the table."""
+
+    number: int
+    name: str
+    segment: Segment
+    media: Path | None = None
+    numbers: tuple[int, ...] = ()
+    """The media's frame of each record frame, transitions and handles included."""
+    lead: int = 0
+    """How many of ``numbers`` come before the first record frame of the cut."""
+    dialogue_s: float = 0.0
+    problem: str = ""
+    """Why the shot is passed through; empty where it is rendered."""
+    warnings: list[str] = field(default_factory=list)
+
+    def row(self, read: ReadTimeline) -> dict[str, object]:
+        """Plain values for the table and for JSON."""
+        cut = self.numbers[self.lead : self.lead + self.segment.end - self.segment.first]
+        speed = self.segment.retime.speed
+        first = read.start_frame + self.segment.first
+        return {
+            "shot": self.number,
+            "name": self.name,
+            "record": [self.segment.first, self.segment.end - 1],
+            "record_in": timecode(first, read.rate),
+            "source": [cut[0], cut[-1]] if cut else _stated(self.segment, read.rate),
+            "speed": "varies" if speed is None else str(speed),
+            "media": "" if self.media is None else str(self.media),
+            "dialogue_s": round(self.dialogue_s, 2),
+            "action": f"pass: {self.problem}" if self.problem else "render",
+            "warnings": self.warnings,
+        }
+
+
+def plan_shots(
+    read: ReadTimeline,
+    finder: MediaFinder,
+    dub: Dialogue | None,
+    *,
+    handles: int = 0,
+    skip_tracks: Sequence[str] = (),
+) -> list[ShotPlan]:
+    """The shots of a timeline in record order.
+
+    Args:
+        read: The timeline.
+        finder: Of its media.
+        dub: The dialogue, its first sample at the timeline's first frame.
+        handles: Record frames to render on either side, as far as the media reaches.
+        skip_tracks: Names of tracks that are looked through.
+    """
+    loud = None if dub is None else _loud_blocks(dub)
+    shots = []
+    for number, segment in enumerate(flatten(read, skip_tracks=skip_tracks), 1):
+        shot = ShotPlan(number, f"{number:04d}_{_plain(segment.clip.name)}", segment)
+        shots.append(shot)
+        if loud is not None:
+            shot.dialogue_s = _spoken(loud, segment, read.rate)
+        found = finder.find(segment.clip)
+        shot.media, shot.problem = found.path, found.problem
+        if segment.unknown_effects:
+            shot.problem = f"its retime is not in the file ({segment.unknown_effects[0]})"
+        if shot.problem or shot.media is None:
+            continue
+        plate = finder.plate(shot.media)
+        if isinstance(plate, str):
+            shot.problem = plate
+            continue
+        _map_frames(shot, read.rate, plate, handles)
+        if not shot.problem and shot.dialogue_s == 0:
+            shot.problem = "no dialogue"
+    return shots
+
+
+def table(shots: Sequence[ShotPlan], read: ReadTimeline) -> str:
+    """The rows as text."""
+    head = ("shot", "record", "source", "speed", "dialogue", "media", "what")
+    rows: list[tuple[str, ...]] = [head]
+    for shot in shots:
+        row = shot.row(read)
+        record, source = shot.segment, row["source"]
+        assert isinstance(source, list)
+        rows.append((
+            shot.name, f"{record.first}-{record.end - 1}", f"{source[0]}-{source[1]}",
+            str(row["speed"]), f"{shot.dialogue_s:.2f} s",
+            "-" if shot.media is None else shot.media.name,
+            "; ".join([str(row["action"]), *shot.warnings]),
+        ))  # fmt: skip
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head) - 1)]
+    lines = [
+        "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=False))
+        + f"  {row[-1]}"
+        for row in rows
+    ]
+    return "\n".join([*lines, *(f"warning: {text}" for text in read.warnings)])
+
+
+def _map_frames(shot: ShotPlan, rate: Fraction, plate: Plate, handles: int) -> None:
+    """Fill in the media's frames, or why there are none."""
+    segment, info = shot.segment, plate.info
+    cut = range(segment.first, segment.end)
+    times = [segment.retime.position(n, rate) for n in (cut[0], cut[-1])]
+    origin, warning = source_origin(segment.clip, plate, min(times), max(times))
+    if origin is None:
+        shot.problem = warning
+        return
+    if warning:
+        shot.warnings.append(warning)
+    wide = range(
+        segment.first - segment.fade_in - handles, segment.end + segment.fade_out + handles
+    )
+    found = segment.retime.source_frames(wide, rate, origin, info.rate)
+    inside = [0 <= index < len(info.frames) for index in found]
+    start, stop = cut[0] - wide[0], cut[-1] - wide[0] + 1
+    if not all(inside[start:stop]):
+        shot.problem = "the cut reaches beyond its media"
+        return
+    low = start
+    while low and inside[low - 1]:
+        low -= 1
+    high = stop
+    while high < len(wide) and inside[high]:
+        high += 1
+    missing = frozenset(info.missing)
+    shot.numbers = tuple(info.frames.first + index for index in found[low:high])
+    shot.lead = start - low
+    if missing.intersection(shot.numbers):
+        shot.problem = f"frame {min(missing.intersection(shot.numbers))} is missing"
+    if shot.lead < segment.fade_in:
+        shot.warnings.append("the media is too short for its transition")
+
+
+def _stated(segment: Segment, rate: Fraction) -> list[int]:
+    """Source frames as the timeline counts them, where the media is not known."""
+    found = segment.retime.source_frames(
+        range(segment.first, segment.end), rate, Fraction(0), rate
+    )
+    return [found[0], found[-1]]
+
+
+def _plain(name: str) -> str:
+    """A name that any file system takes."""
+    kept = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(name).stem)
+    return kept.strip("_")[:60] or "clip"
+
+
+def _loud_blocks(dub: Dialogue) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which 20 ms of a dub are not silent."""
+    size = int(dub.sample_rate_hz * _BLOCK_S)
+    framed = np.resize(dub.samples, (len(dub.samples) // size, size))
+    loud: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
+        np.einsum("bs,bs->b", framed, framed) / size > _QUIET**2
+    )
+    return loud
+
+
+def _spoken(
+    loud: np.ndarray[tuple[int], np.dtype[np.bool_]], segment: Segment, rate: Fraction
+) -> float:
+    first, end = (int(n / rate / _BLOCK_S) for n in (segment.first, segment.end))
+    return float(loud[first:end].sum() * _BLOCK_S)
