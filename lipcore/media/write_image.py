@@ -145,7 +145,9 @@ class ImageWriter(SequenceWriter):
             if opened is not None:
                 spec = oiio.ImageSpec(opened.spec())
                 opened.close()
-        if path.suffix.lower() in (".tif", ".tiff") and spec["compression"] in (None, "jpeg"):
+        if path.suffix.lower() in (".tif", ".tiff") and (
+            spec.getattribute("compression") in (None, "jpeg")
+        ):
             spec.attribute("compression", "zip")
         for name, text in attributes.items():
             spec.attribute(name, text)
