@@ -88,6 +88,7 @@ def render_shot(
     out: Path,
     *,
     listener: RenderListener | None = None,
+    plate: Plate | None = None,
 ) -> RenderResult:
     """Make the person of a plate say a dialogue.
 
@@ -96,6 +97,8 @@ def render_shot(
         config: How.
         out: A folder, a sequence pattern, or a video file.
         listener: Told of progress and decisions.
+        plate: Frames to use in place of those at ``shot.plate``, as of a retimed take; it is
+            closed at the end.
 
     Returns:
         What was written.
@@ -109,7 +112,7 @@ def render_shot(
     torch.manual_seed(config.seed)
     weights = find_weights(config.weights)
     basis = ShapeBasis.load(weights)
-    with open_plate(
+    with plate or open_plate(
         shot.plate, rate=shot.rate, colorspace=shot.colorspace, missing=config.missing_frame
     ) as plate:
         frames = choose_frames(shot, plate)
