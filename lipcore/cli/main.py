@@ -17,7 +17,7 @@ _COMMANDS = {
     "demo": ("lipcore.cli.demo", "Make a portrait speak, with nothing to download."),
     "render": ("lipcore.cli.render", "Make the person of a plate say a dialogue."),
     "shapes": ("lipcore.cli.shapes", "Write mouth-shape curves of a dialogue or a plate."),
-    "conform": ("lipcore.cli.conform", "Say what the shots of a timeline show and speak."),
+    "conform": ("lipcore.cli.conform", "Make the shots of a timeline say a dialogue."),
     "track": ("lipcore.cli.track", "Show the faces that are found in a plate."),
     "adapt": ("lipcore.cli.adapt", "Fine-tune the latent networks to one shot."),
     "train": ("lipcore.cli.train", "Train a network from a recipe."),
