@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -132,7 +133,7 @@ class _Walk:
 
     def _track(self, track: Any, place: _Place) -> Iterator[Segment]:
         at = Fraction(0)
-        children = list(track)
+        children, runs = list(track), list(place.runs)
         for index, child in enumerate(children):
             if not isinstance(child, otio.core.Item):
                 continue
@@ -140,7 +141,7 @@ class _Walk:
             at += span[1]
             if isinstance(child, otio.schema.Gap):
                 continue
-            inside = self._cut(place, list(place.runs), span)
+            inside = self._cut(place, runs, span)
             moved = replace(inside, retime=inside.retime.then(Linear(Fraction(1), -span[0])))
             found = list(self.enter(child, moved))
             if not found:
@@ -181,9 +182,16 @@ class _Walk:
 
     def _cut(self, place: _Place, runs: Runs, span: tuple[Fraction, Fraction]) -> _Place:
         """The part of the open record frames in which a child's span is seen."""
+        if not runs:
+            return replace(place, runs=())
+        hull = (runs[0][0], runs[-1][1])
         inside: Runs = []
-        for run in runs:
-            inside += place.retime.frames_within(run, span, self._rate)
+        for first, end in place.retime.frames_within(hull, span, self._rate):
+            near = bisect_right(runs, first, key=lambda run: run[1])
+            for run in runs[near:]:
+                if run[0] >= end:
+                    break
+                inside.append((max(first, run[0]), min(end, run[1])))
         return replace(place, runs=tuple(inside))
 
 
@@ -217,17 +225,17 @@ def _curve(effect: Any, item: Any) -> Curve | None:
 
 
 def _without(runs: Runs, taken: Runs) -> Runs:
-    """Runs less what is taken."""
-    left = runs
-    for first, end in taken:
-        cut: Runs = []
-        for a, b in left:
-            if end <= a or first >= b:
-                cut.append((a, b))
-                continue
-            if a < first:
-                cut.append((a, first))
-            if end < b:
-                cut.append((end, b))
-        left = cut
+    """Runs, ascending, less what is taken."""
+    left: Runs = []
+    cuts = sorted(taken)
+    for start, end in runs:
+        at = start
+        for first, last in cuts[bisect_right(cuts, start, key=lambda cut: cut[1]) :]:
+            if first >= end:
+                break
+            if at < first:
+                left.append((at, first))
+            at = max(at, last)
+        if at < end:
+            left.append((at, end))
     return left
