@@ -1,9 +1,7 @@
 """Prepared clips, and batches of crops from them.
 
-A prepared folder (``prepare.py`` makes it) holds ``manifest.json`` and one folder a clip:
-``crops.npy`` (N, S, S, 3) uint8, the canonical crop with a margin; ``landmarks.npy``
-(N, 478, 3) plate pixels; ``transforms.npy`` (N, 2, 3) plate pixels to crop; ``sound.npy``
-float32 at 16 kHz, its offset to the picture taken out.
+A prepared folder (``prepare.py`` or ``synth`` makes it) holds ``manifest.json`` and shards; see
+``shards.py``.
 
 A batch is a function of the seed, the process and the step alone, so that a run that was
 killed goes on with the batches that it would have seen.
@@ -11,13 +9,12 @@ killed goes on with the batches that it would have seen.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -29,17 +26,18 @@ from lipcore.models.pose_mask import lower_face_box
 from lipcore.tracking.head import LIPS_OUTER_LOWER, LIPS_OUTER_UPPER, apply_similarity
 from lipcore.types import FloatArray
 
-FORMAT = 1
+from .shards import CropVideo, Sample, read_manifest
+
 Split = Literal["train", "val"]
 _LIPS = sorted({*LIPS_OUTER_UPPER, *LIPS_OUTER_LOWER})
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """One prepared clip; arrays are mapped from disk when they are first asked for."""
+    """One prepared clip; what it holds is read from its shard when it is first asked for."""
 
     name: str
-    folder: Path
+    sample: Sample
     identity: str
     split: Split
     rate: Fraction
@@ -48,30 +46,31 @@ class Clip:
     margin_px: int
 
     @cached_property
-    def crops(self) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        """(N, S + 2 * margin, S + 2 * margin, 3) uint8, display-referred."""
-        array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = np.load(
-            self.folder / "crops.npy", mmap_mode="r"
-        )
-        return array
+    def crops(self) -> CropVideo:
+        """N pictures (S + 2 * margin, S + 2 * margin, 3) uint8, display-referred; each is
+        decoded when it is asked for."""
+        return self.sample.video()
 
     @cached_property
     def plate_landmarks(self) -> FloatArray:
         """(N, 478, 3) plate pixels."""
-        array: FloatArray = np.load(self.folder / "landmarks.npy")
-        return array
+        return self.sample.array("landmarks.npy")
 
     @cached_property
     def landmarks(self) -> FloatArray:
         """(N, 478, 2) in the crop, whose corners are (0, 0) and (1, 1)."""
-        transforms: FloatArray = np.load(self.folder / "transforms.npy")
+        transforms = self.sample.array("transforms.npy")
         return apply_similarity(transforms, self.plate_landmarks[..., :2])
 
     @cached_property
     def sound(self) -> FloatArray:
-        """(samples,) at 16 kHz; sample 0 belongs to the start of frame 0."""
-        array: FloatArray = np.load(self.folder / "sound.npy")
-        return array
+        """(samples,) at 16 kHz; sample 0 belongs to the start of frame 0. Empty: no sound."""
+        return self.sample.sound()
+
+    @cached_property
+    def truth(self) -> dict[str, np.ndarray[Any, Any]] | None:
+        """What is known of a synthetic clip (``shards.Segment.truth``); None of a real one."""
+        return self.sample.arrays("truth.npz") if self.sample.has("truth.npz") else None
 
     @cached_property
     def mouths(self) -> FloatArray:
@@ -89,44 +88,60 @@ class Clip:
     def crop(self, frame: int) -> Tensor:
         """(3, S, S) in [-1, 1]: a frame's canonical crop, unchanged."""
         inner = slice(self.margin_px, self.margin_px + self.crop_px)
-        return crops_to_tensor([np.asarray(self.crops[frame])[inner, inner]])[0]
+        return crops_to_tensor([self.crops[frame][inner, inner]])[0]
 
 
-def load_clips(folder: Path, split: Split) -> list[Clip]:
-    """The clips of one split of a prepared folder.
+def load_clips(folders: Sequence[Path], split: Split) -> list[Clip]:
+    """The clips of one split of prepared folders, real and synthetic together.
 
     Raises:
-        TrainingError: The folder was not prepared, or the split is empty.
+        TrainingError: A folder was not prepared, folders differ in the size of crops or in who
+            is kept out, or the split is empty.
     """
-    manifest = folder / "manifest.json"
+    found = [clip for folder in folders for clip in _clips_of(folder)]
+    if len({(c.crop_px, c.margin_px) for c in found}) > 1:
+        raise TrainingError(
+            f"{_listed(folders)} hold crops of several sizes",
+            hint="Prepare them with one --crop-px.",
+        )
+    sides = {c.identity: c.split for c in found}
+    torn = sorted({c.identity for c in found if sides[c.identity] != c.split})
+    if torn:
+        raise TrainingError(
+            f"{torn[0]} is to learn from in one clip, and kept out in another",
+            hint="Prepare the folders again with the same --hold-out.",
+        )
+    chosen = [c for c in found if c.split == split]
+    if not chosen:
+        raise TrainingError(f"{_listed(folders)} has no clips to {split} on", hint="Prepare it "
+                            "with a --val-share above 0, or name people to hold out.")
+    names = [c.name for c in chosen]
+    return [
+        c if names.count(c.name) == 1 else replace(c, name=f"{c.sample.shard.parent.name}/{c.name}")
+        for c in chosen
+    ]
+
+
+def _clips_of(folder: Path) -> list[Clip]:
+    values = read_manifest(folder)
     try:
-        values = json.loads(manifest.read_text(encoding="utf-8"))
-        if values["format"] != FORMAT:
-            raise TrainingError(
-                f"{folder} was prepared in format {values['format']}, {FORMAT} is needed",
-                hint="Prepare the clips again.",
-            )
-        clips = [
+        return [
             Clip(
-                name=name, folder=folder / name, identity=c["identity"], split=c["split"],
-                rate=Fraction(c["rate"]), frames=c["frames"], crop_px=values["crop_px"],
-                margin_px=values["margin_px"],
+                name=name, sample=Sample(folder / c["shard"], name), identity=c["identity"],
+                split=c["split"], rate=Fraction(c["rate"]), frames=c["frames"],
+                crop_px=values["crop_px"], margin_px=values["margin_px"],
             )
             for name, c in sorted(values["clips"].items())
         ]
-    except (OSError, KeyError, ValueError) as error:
-        if isinstance(error, TrainingError):
-            raise
+    except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(
-            f"{folder} is not a prepared folder ({error})",
-            hint="Make one from a folder of clips with `lipcore data`.",
-            path=str(folder),
+            f"the manifest of {folder} does not hold ({error!r})",
+            hint="Prepare the clips again.", path=str(folder),
         ) from error
-    chosen = [c for c in clips if c.split == split]
-    if not chosen:
-        raise TrainingError(f"{folder} has no clips to {split} on", hint="Prepare it with a "
-                            "val_share above 0, or name people to hold out.")
-    return chosen
+
+
+def _listed(folders: Sequence[Path]) -> str:
+    return " and ".join(str(folder) for folder in folders)
 
 
 def first_frames(clips: Sequence[Clip], limit: int) -> list[Clip]:
@@ -224,7 +239,7 @@ class CropSampler:
         for index in rng.choice(len(self.clips), count, p=self.share):
             clip = self.clips[index]
             frame = int(rng.integers(clip.frames))
-            pictures.append(np.asarray(clip.crops[frame]))
+            pictures.append(clip.crops[frame])
             both = np.stack([clip.mouths[frame], clip.faces[frame]]) * size
             boxes.append(both + np.array([clip.margin_px] * 2 + [0, 0], np.float32))
         x = crops_to_tensor(pictures)

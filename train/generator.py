@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,7 @@ class GeneratorRecipe(Recipe):
 
     kind = "generator"
 
-    def __init__(self, config: GeneratorRecipeConfig, data: Path) -> None:
+    def __init__(self, config: GeneratorRecipeConfig, data: Sequence[Path]) -> None:
         self.config, self.loop = config, config.loop
         face = load_network(config.vqgan_face, kind="vqgan_face")
         pose = load_network(config.vqgan_pose, kind="vqgan_pose")
@@ -123,7 +124,7 @@ class GeneratorRecipe(Recipe):
             self.train = [c for c in self.train if len(c.speech)]
         if not self.train or not self.val:
             raise TrainingError(
-                f"{data} has no clips that are long enough", hint=f"They need {least} frames."
+                "the data has no clips that are long enough", hint=f"They need {least} frames."
             )
         people: dict[str, int] = {}
         for c in self.train:

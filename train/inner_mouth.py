@@ -7,6 +7,7 @@ the two overlap: upper teeth that are known stay.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ class InnerMouthRecipe(Recipe):
 
     kind = "inner_mouth"
 
-    def __init__(self, config: InnerMouthRecipeConfig, data: Path) -> None:
+    def __init__(self, config: InnerMouthRecipeConfig, data: Sequence[Path]) -> None:
         self.config, self.loop = config, config.loop
         self.clips = load_clips(data, "train"), load_clips(data, "val")
         self.people = _gather(self.clips[0], config.frames_per_clip)
@@ -204,7 +205,7 @@ def _cut(clip: Clip, frame: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.
     shift = (np.array(CROP_ORIGIN) - np.array(BOX_ORIGIN)) * unit
     matrix = np.array([[scale / clip.crop_px, 0, 0], [0, scale / clip.crop_px, 0]], np.float64)
     matrix[:, 2] = shift + (0.5 - clip.margin_px) * matrix[0, 0] - 0.5
-    crop = np.asarray(clip.crops[frame])
+    crop: npt.NDArray[Any] = clip.crops[frame]
     if matrix[0, 0] < 0.7:
         crop = cv2.GaussianBlur(crop, (0, 0), 0.5 * float(np.sqrt(1 / matrix[0, 0] ** 2 - 1)))
     box = cv2.warpAffine(

@@ -1,12 +1,13 @@
-"""From a folder of clips to a prepared folder: aligned crops, landmarks and sound."""
+"""From a folder of clips to shards: aligned crops, landmarks and sound."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Mapping
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +16,14 @@ from typing import Any, Literal
 import numpy as np
 
 from lipcore.config import from_mapping
-from lipcore.errors import ConfigError, FaceError, LipcoreError, NoAudioError, TrainingError
+from lipcore.errors import (
+    ConfigError,
+    FaceError,
+    LipcoreError,
+    NoAudioError,
+    OutputError,
+    TrainingError,
+)
 from lipcore.media.audio import SAMPLE_RATE_HZ, load_dialogue, shift_sound
 from lipcore.media.color import ColorTransform
 from lipcore.media.plate import Plate, open_plate
@@ -23,11 +31,14 @@ from lipcore.tracking.align import sample
 from lipcore.tracking.tracker import track_plate
 from lipcore.types import FaceTrack, FloatArray, FrameRange
 
-from .data import FORMAT
+from .shards import Picture, Segment, ShardWriter, facts_of, write_json, write_manifest
 
 SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".mpg", ".mpeg", ".mxf", ".webm", ".m4v"}
 _AUDIO_RATE = 25
 """Frames a second in which ``offset_frames`` of a clip's facts are counted."""
+
+REJECTED = "rejected.json"
+"""Sources that were left out, and why: a list of ``{"source", "reason"}``."""
 
 Tell = Callable[[str], None]
 """Called with a line for each clip that is done or left out, and why."""
@@ -74,12 +85,13 @@ def prepare(
     """Prepare every clip of a folder. A clip that is there already is not made again.
 
     A clip in which the face goes away becomes several. Of several people the one seen most is
-    taken. Crops are display-referred, 8 bits.
+    taken. Crops are display-referred, 8 bits. Beside the shards lie ``manifest.json`` and
+    ``rejected.json``.
 
     Args:
         source: Folder of video files, with ``manifest.json`` (clip's file name to
             ``ClipFacts``) where identities or offsets are known.
-        out: The prepared folder.
+        out: The folder of shards.
         config: What it is like.
         tell: Told of each clip.
 
@@ -98,17 +110,24 @@ def prepare(
             path=str(source),
         )
     facts = _read_facts(source / "manifest.json")
-    out.mkdir(parents=True, exist_ok=True)
     clips: dict[str, Any] = {}
-    for file in files:
+    rejected: list[dict[str, str]] = []
+
+    def reject(file: Path, reason: str) -> None:
+        rejected.append({"source": file.name, "reason": reason})
+        say(f"{file.name}: {reason}")
+
+    for file, key in zip(files, _keys(files), strict=True):
         known = facts.get(file.name, ClipFacts())
         if known.use == "test":
-            say(f"{file.name}: kept for tests")
+            reject(file, "kept for tests")
             continue
         try:
-            made = _prepare_clip(file, out, known, c)
+            made = _prepare_clip(file, key, out, known, c)
+        except OutputError:  # the fault of the folder, not of the clip
+            raise
         except LipcoreError as error:
-            say(f"{file.name}: left out, {error}")
+            reject(file, f"left out, {error}")
             continue
         clips |= made
         say(f"{file.name}: {sum(m['frames'] for m in made.values())} frames")
@@ -116,9 +135,21 @@ def prepare(
         raise TrainingError(
             f"no clip of {source} shows a face for long enough", hint="See what was left out."
         )
-    manifest = {"format": FORMAT, "crop_px": c.crop_px, "margin_px": c.margin_px, "clips": clips}
-    _write_json(out / "manifest.json", manifest)
-    return manifest
+    write_json(out / REJECTED, rejected)
+    return write_manifest(out, clips, crop_px=c.crop_px, margin_px=c.margin_px)
+
+
+def _keys(files: Sequence[Path]) -> list[str]:
+    """A name for each file that a shard and its samples can bear; the same every time."""
+    plain = [unicodedata.normalize("NFKD", f.stem).encode("ascii", "ignore") for f in files]
+    names = [re.sub(r"[^0-9A-Za-z_-]+", "_", name.decode()) for name in plain]
+    seen = Counter(names)
+    return [
+        name
+        if name == file.stem and seen[name] == 1
+        else f"{name}-{hashlib.sha256(file.name.encode()).hexdigest()[:8]}"
+        for file, name in zip(files, names, strict=True)
+    ]
 
 
 def _read_facts(path: Path) -> Mapping[str, ClipFacts]:
@@ -148,35 +179,48 @@ def _split(identity: str, known: ClipFacts, config: PrepareConfig) -> str:
 
 
 def _prepare_clip(
-    file: Path, out: Path, known: ClipFacts, config: PrepareConfig
+    file: Path, key: str, out: Path, known: ClipFacts, config: PrepareConfig
 ) -> dict[str, dict[str, Any]]:
     """Every stretch of one file in which its face is seen."""
+    identity = known.identity or file.stem
+    facts = {
+        "identity": identity, "split": _split(identity, known, config),
+        "offset_frames": known.offset_frames, "source": file.name,
+        "made_from": _fingerprint(file, config),
+    }
+    there = facts_of(out / f"{key}.tar")
+    if there and all(facts.items() <= sample.items() for sample in there.values()):
+        return there
     with open_plate(file) as plate:
         frames, rate = plate.info.frames, plate.info.rate
         middle = plate.read((frames.first + frames.last) // 2)
         color = ColorTransform.for_plate(plate.info.colorspace, middle.rgb[::8, ::8])
         track = track_plate(plate, frames, color=color)[0]
+        stretches = _stretches(track, config.shortest_frames)
+        if not stretches:
+            raise FaceError(f"the face is never seen for {config.shortest_frames} frames together")
         try:
             samples = load_dialogue(file).samples
         except NoAudioError:
             samples = np.zeros(0, np.float32)
-        identity = known.identity or file.stem
-        facts = {
-            "identity": identity, "split": _split(identity, known, config), "rate": str(rate),
-            "offset_frames": known.offset_frames, "source": file.name,
-        }
-        made: dict[str, dict[str, Any]] = {}
-        for number, stretch in enumerate(_stretches(track, config.shortest_frames)):
-            name = file.stem if not number else f"{file.stem}_{number + 1}"
-            folder = out / name
-            made[name] = {**facts, "frames": len(stretch)}
-            if (folder / "done.json").is_file():
-                continue
-            sound = _sound_of(samples, frames, stretch, rate, known.offset_frames)
-            _write_clip(folder, plate, color, track, stretch, sound, config)
-    if not made:
-        raise FaceError(f"the face is never seen for {config.shortest_frames} frames together")
-    return made
+        with ShardWriter(out, key) as writer:
+            for number, stretch in enumerate(stretches):
+                rows = [track.frames.index(f) for f in stretch]
+                writer.add(Segment(
+                    key=key if not number else f"{key}_{number + 1}", rate=rate,
+                    crops=_crops(plate, color, stretch, track.transforms[rows], config),
+                    landmarks=track.landmarks[rows], transforms=track.transforms[rows],
+                    sound=_sound_of(samples, frames, stretch, rate, known.offset_frames),
+                    facts=facts,
+                ))
+    return writer.clips
+
+
+def _fingerprint(file: Path, config: PrepareConfig) -> str:
+    """Changes with what a clip's shard was made from and how."""
+    stat = file.stat()
+    made_from = [stat.st_size, config.crop_px, config.margin_px, config.shortest_frames]
+    return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
 
 
 def _stretches(track: FaceTrack, shortest: int) -> list[FrameRange]:
@@ -200,34 +244,15 @@ def _sound_of(
     return moved[: round(len(stretch) / rate * SAMPLE_RATE_HZ)]
 
 
-def _write_clip(
-    folder: Path, plate: Plate, color: ColorTransform, track: FaceTrack, stretch: FrameRange,
-    sound: FloatArray, config: PrepareConfig,
-) -> None:
-    """One stretch, under a temporary name until it is whole."""
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+def _crops(
+    plate: Plate, color: ColorTransform, stretch: FrameRange, transforms: FloatArray,
+    config: PrepareConfig,
+) -> Iterator[Picture]:
+    """The canonical crops of a stretch, with their margin."""
     side = config.crop_px + 2 * config.margin_px
-    rows = [track.frames.index(f) for f in stretch]
-    transforms = track.transforms[rows]
-    crops = np.empty((len(stretch), side, side, 3), np.uint8)
-    for row, frame in enumerate(plate.stream(stretch)):
-        wider = transforms[row].astype(np.float64) * (config.crop_px / side)
+    for transform, frame in zip(transforms, plate.stream(stretch), strict=True):
+        wider = transform.astype(np.float64) * (config.crop_px / side)
         wider[:, 2] += config.margin_px / side
         shown = color.tracking_picture(frame.rgb).astype(np.float32)
         picture = sample(shown, frame.window, wider.astype(np.float32), side)
-        crops[row] = picture.round().clip(0, 255)
-    np.save(temporary / "crops.npy", crops)
-    np.save(temporary / "landmarks.npy", track.landmarks[rows])
-    np.save(temporary / "transforms.npy", transforms)
-    np.save(temporary / "sound.npy", sound.astype(np.float32))
-    _write_json(temporary / "done.json", {"frames": len(stretch)})
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(values, indent=1), encoding="utf-8")
-    temporary.replace(path)
+        yield picture.round().clip(0, 255).astype(np.uint8)

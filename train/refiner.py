@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ class RefinerRecipe(Recipe):
 
     kind = "refiner"
 
-    def __init__(self, config: RefinerRecipeConfig, data: Path) -> None:
+    def __init__(self, config: RefinerRecipeConfig, data: Sequence[Path]) -> None:
         self.config, self.loop = config, config.loop
         face = load_network(config.vqgan_face, kind="vqgan_face")
         assert isinstance(face, VQGAN)

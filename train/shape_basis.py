@@ -7,7 +7,7 @@ with a measured quantity (opening, width, protrusion ...), made orthogonal to th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -234,7 +234,7 @@ def _name_directions(scores: DoubleArray, quantities: DoubleArray) -> DoubleArra
 
 
 class ShapeBasisRun:
-    """Learns the basis from a prepared folder (see ``data.py``).
+    """Learns the basis from prepared folders (see ``data.py``).
 
     Args:
         config: How.
@@ -247,7 +247,7 @@ class ShapeBasisRun:
 
     kind = "shape_basis"
 
-    def __init__(self, config: ShapeBasisConfig, data: Path) -> None:
+    def __init__(self, config: ShapeBasisConfig, data: Sequence[Path]) -> None:
         self.config = config
         self.seen = {c.name: c.plate_landmarks for c in load_clips(data, "train")}
         self.unseen = {c.name: c.plate_landmarks for c in load_clips(data, "val")}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class SpeechRun:
 
     Args:
         config: How.
-        data: A prepared folder (see ``data.py``): its ``train`` split teaches, its ``val``
+        data: Prepared folders (see ``data.py``): their ``train`` split teaches, its ``val``
             split is only scored.
 
     Raises:
@@ -49,7 +49,7 @@ class SpeechRun:
 
     kind = "speech"
 
-    def __init__(self, config: SpeechTrainingConfig, data: Path) -> None:
+    def __init__(self, config: SpeechTrainingConfig, data: Sequence[Path]) -> None:
         self.config = config
         self.basis = ShapeBasis.load(find_weights(config.basis))
         self.real = [_utterance(clip, self.basis) for clip in load_clips(data, "train")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ class SyncExpertRecipe(Recipe):
 
     kind = "sync_expert"
 
-    def __init__(self, config: SyncExpertRecipeConfig, data: Path) -> None:
+    def __init__(self, config: SyncExpertRecipeConfig, data: Sequence[Path]) -> None:
         self.config, self.loop = config, config.loop
         face = load_network(config.vqgan_face, kind="vqgan_face")
         assert isinstance(face, VQGAN)
@@ -74,7 +75,7 @@ class SyncExpertRecipe(Recipe):
         self.val = usable(encode_clips(first_frames(val, config.clip_frames), face, None, None))
         if not self.train or not self.val:
             raise TrainingError(
-                f"{data} has no clips with sound that are long enough",
+                "the data has no clips with sound that are long enough",
                 hint="The expert needs a second of picture and sound a clip.",
             )
         frames = np.array([c.clip.frames for c in self.train], np.float64) ** 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ class VQGANFace(Recipe):
 
     kind = "vqgan_face"
 
-    def __init__(self, config: VQGANFaceConfig, data: Path) -> None:
+    def __init__(self, config: VQGANFaceConfig, data: Sequence[Path]) -> None:
         self.config, self.loop = config, config.loop
         train, val = load_clips(data, "train"), load_clips(data, "val")
         self.sampler = CropSampler(train, config.augment)

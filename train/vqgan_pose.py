@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class VQGANPose(Recipe):
 
     kind = "vqgan_pose"
 
-    def __init__(self, config: VQGANPoseConfig, data: Path) -> None:
+    def __init__(self, config: VQGANPoseConfig, data: Sequence[Path]) -> None:
         self.config, self.loop = config, config.loop
         train, val = load_clips(data, "train"), load_clips(data, "val")
         self.sampler = CropSampler(train, config.augment)

@@ -1,4 +1,4 @@
-"""`lipcore data`: a folder of clips made ready for training."""
+"""`lipcore data`: footage made ready for training."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from pathlib import Path
 import click
 
 
-@click.command("data")
+@click.group("data")
+def command() -> None:
+    """Make footage ready for training."""
+
+
+@command.command("prepare")
 @click.argument("clips", type=click.Path(path_type=Path))
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="The prepared folder."
+    "--out", required=True, type=click.Path(path_type=Path), help="The folder of shards."
 )
 @click.option(
     "--crop-px", default=256, show_default=True, help="Side of the crops; 768 for the paper's."
@@ -22,13 +27,16 @@ import click
     "--hold-out", multiple=True, metavar="NAME",
     help="A person who is kept out of training in any case; may be given again.",
 )
-def command(
+def prepare_command(
     clips: Path, out: Path, crop_px: int, val_share: float, hold_out: tuple[str, ...]
 ) -> None:
     """Track the faces of CLIPS, a folder of videos, and keep crops, landmarks and sound.
 
-    A manifest.json in the folder may tell of each file its identity, its use (train, val or
-    test) and by how many frames at 25 a second its sound lags (offset_frames).
+    The result is WebDataset tars with a manifest.json; rejected.json says what was left out,
+    and why. A clip that is there already is not made again.
+
+    A manifest.json in CLIPS may tell of each file its identity, its use (train, val or test)
+    and by how many frames at 25 a second its sound lags (offset_frames).
     """
     from lipcore.train.prepare import PrepareConfig, prepare
 

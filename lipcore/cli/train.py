@@ -11,15 +11,15 @@ import click
 @click.command("train")
 @click.argument("recipe")
 @click.option(
-    "--data", required=True, type=click.Path(path_type=Path),
-    help="A folder that `lipcore data` prepared.",
+    "--data", required=True, multiple=True, type=click.Path(path_type=Path),
+    help="A folder that `lipcore data prepare` made; may be given again, real and synthetic.",
 )
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path),
     help="Folder of the run: checkpoints, weights, sample pictures, metrics.",
 )
 @click.option("--resume", is_flag=True, help="Go on where the run in --out stopped.")
-def command(recipe: str, data: Path, out: Path, resume: bool) -> None:
+def command(recipe: str, data: tuple[Path, ...], out: Path, resume: bool) -> None:
     """Train the network of RECIPE: a shipped one by name, or a YAML file.
 
     Weights, averaged over the last steps, are written with every checkpoint.

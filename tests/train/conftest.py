@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from lipcore.train.shards import Segment, ShardWriter, write_manifest
 
 from lipcore.models.checkpoint import save_network
 from lipcore.models.presets import PRESETS
@@ -23,10 +24,9 @@ from lipcore.tracking.head import (
 CROP, MARGIN, FRAMES = 32, 4, 30
 
 
-def draw_clip(folder: Path, seed: int) -> None:
+def draw_clip(name: str, seed: int, person: str, split: str) -> Segment:
     """One clip: a disc for a face, a dark mouth that opens with the loudness of a tone."""
     rng = np.random.default_rng(seed)
-    folder.mkdir(parents=True)
     head = canonical_head()
     opening = 0.15 * (0.5 + 0.5 * np.sin(np.arange(FRAMES) * 0.9 + seed))
     landmarks = np.stack([head * 60 + [80, 60, 0]] * FRAMES).astype(np.float32)
@@ -46,27 +46,23 @@ def draw_clip(folder: Path, seed: int) -> None:
     at_s = np.arange(FRAMES * 640) / 16_000
     loud = np.interp(at_s * 25 - 0.5, np.arange(FRAMES), opening / 0.15)
     tone = np.sin(2 * np.pi * (200 + 40 * seed) * at_s) + 0.2 * rng.standard_normal(len(at_s))
-    np.save(folder / "crops.npy", crops)
-    np.save(folder / "landmarks.npy", landmarks)
-    np.save(folder / "transforms.npy", transforms)
-    np.save(folder / "sound.npy", (0.3 * loud * tone).astype(np.float32))
+    return Segment(
+        key=name, rate=Fraction(25), crops=crops, landmarks=landmarks, transforms=transforms,
+        sound=(0.3 * loud * tone).astype(np.float32),
+        facts={"identity": person, "split": split, "offset_frames": 0, "source": f"{name}.mp4"},
+    )
 
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A prepared folder: three clips of two people to learn from, one person kept out."""
     folder = tmp_path_factory.mktemp("prepared")
-    clips = {}
     people = [("a", "ann", "train"), ("b", "ann", "train"), ("c", "bob", "train"),
               ("d", "cy", "val")]
-    for seed, (name, person, split) in enumerate(people):
-        draw_clip(folder / name, seed)
-        clips[name] = {
-            "identity": person, "split": split, "rate": "25", "frames": FRAMES,
-            "offset_frames": 0, "source": f"{name}.mp4",
-        }
-    manifest = {"format": 1, "crop_px": CROP, "margin_px": MARGIN, "clips": clips}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with ShardWriter(folder, "drawn") as writer:
+        for seed, (name, person, split) in enumerate(people):
+            writer.add(draw_clip(name, seed, person, split))
+    write_manifest(folder, writer.clips, crop_px=CROP, margin_px=MARGIN)
     return folder
 
 

@@ -28,12 +28,12 @@ def _path(latents: str = "continuous") -> LatentPath:
 
 
 def _run(prepared: Path, networks: LatentPath, **options: object) -> Adaptation:
-    clip = load_clips(prepared, "val")[0]
+    clip = load_clips([prepared], "val")[0]
     inner = slice(clip.margin_px, clip.margin_px + clip.crop_px)
     shapes = np.zeros((clip.frames, 8), np.float32)
     shapes[:, 0] = clip.mouths[:, 3] - clip.mouths[:, 3].mean()
     values: dict[str, object] = {
-        "crops": np.ascontiguousarray(clip.crops[:, inner, inner]), "shapes": shapes,
+        "crops": np.stack([crop[inner, inner] for crop in clip.crops]), "shapes": shapes,
         "mouths": clip.mouths, "boxes": clip.faces, "reference": 0, "budget_s": 600.0,
         "config": AdaptConfig(learning_rate=2e-3, max_steps=120), **options,
     }

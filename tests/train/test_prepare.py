@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ from lipcore.train.data import load_clips
 from lipcore.train.prepare import (
     ClipFacts,
     PrepareConfig,
+    _keys,
     _sound_of,
     _split,
     _stretches,
@@ -40,17 +42,29 @@ def test_a_real_clip_becomes_crops_landmarks_and_sound(shared_data: Path, tmp_pa
     prepare(source, tmp_path / "out", config, tell=said.append)
     assert [line.split(":")[0] for line in said] == ["broken.mp4", "one.mp4", "secret.mp4"]
     assert "left out" in said[0] and "kept for tests" in said[2]
-    (clip,) = load_clips(tmp_path / "out", "val")
+    (clip,) = load_clips([tmp_path / "out"], "val")
     assert clip.identity == "him" and clip.rate == Fraction(30000, 1001)
-    assert clip.crops.shape == (clip.frames, 72, 72, 3)
+    assert len(clip.crops) == clip.frames and clip.crops[-1].shape == (72, 72, 3)
     assert clip.landmarks.shape == (clip.frames, 478, 2)
     # The mouth lies in the lower middle of the canonical crop, and the sound is as long.
     assert (abs(clip.mouths[:, 0] - 0.5) < 0.1).all()
     assert ((clip.mouths[:, 1] > 0.55) & (clip.mouths[:, 1] < 0.85)).all()
     assert abs(len(clip.sound) / 16_000 - clip.frames / float(clip.rate)) < 0.2
-    stamp = (tmp_path / "out" / "one" / "crops.npy").stat().st_mtime_ns
+    rejected = json.loads((tmp_path / "out" / "rejected.json").read_text())
+    assert [r["source"] for r in rejected] == ["broken.mp4", "secret.mp4"]
+    stamp = (tmp_path / "out" / "one.tar").stat().st_mtime_ns
     prepare(source, tmp_path / "out", config)
-    assert (tmp_path / "out" / "one" / "crops.npy").stat().st_mtime_ns == stamp
+    assert (tmp_path / "out" / "one.tar").stat().st_mtime_ns == stamp
+    prepare(source, tmp_path / "out", PrepareConfig(crop_px=48, margin_px=4))
+    assert load_clips([tmp_path / "out"], "val")[0].crops[0].shape == (56, 56, 3)
+
+
+def test_any_file_name_gives_a_key_of_its_own() -> None:
+    files = [Path(n) for n in ("a.mp4", "a.mov", "plain-1.mp4", "été à la mer.mp4", "x.y.mp4")]
+    keys = _keys(files)
+    assert len(set(keys)) == 5 and keys[2] == "plain-1" and keys[3].startswith("ete_a_la_mer-")
+    assert all(re.fullmatch(r"[0-9A-Za-z_-]+", key) for key in keys)
+    assert keys == _keys(files)
 
 
 def test_sound_that_lags_is_moved_earlier() -> None:

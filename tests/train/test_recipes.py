@@ -32,8 +32,9 @@ STILL = AugmentConfig(shift_px=2, rotate_deg=2, gamma=0.1, exposure=0.05, tint=0
 SMALL = DiscriminatorConfig(channels=8, levels=2)
 
 
-def make(kind: str, data: Path, weights: Path, **loop: object) -> tuple[Recipe, object]:
+def make(kind: str, folder: Path, weights: Path, **loop: object) -> tuple[Recipe, object]:
     """A tiny recipe of a kind, and its config."""
+    data = [folder]
     steps = replace(LOOP, **loop)  # type: ignore[arg-type]
     face, pose = weights / "vqgan_face.safetensors", weights / "vqgan_pose.safetensors"
     if kind == "vqgan_face":
@@ -154,7 +155,7 @@ def test_the_generator_may_hear_an_expert(
         plain, sync_expert=tmp_path / "expert" / "sync_expert.safetensors", sync_weight=0.05,
         sync_from=0.0, pixel_from=0.0, run_frames=TINY.sync_expert.frames,
     )
-    Trainer(GeneratorRecipe(heard, prepared), heard, tmp_path / "run").run()
+    Trainer(GeneratorRecipe(heard, [prepared]), heard, tmp_path / "run").run()
     lines = (tmp_path / "run" / "metrics.jsonl").read_text()
     assert '"sync"' in lines and '"pixel"' in lines
 
@@ -185,7 +186,7 @@ def test_the_generator_may_hear_speech(
         plain, speech=tmp_path / "speech.safetensors", silent_share=0.5,
         network=replace(plain.network, speech_size=12),
     )
-    recipe = GeneratorRecipe(heard, prepared)
+    recipe = GeneratorRecipe(heard, [prepared])
     assert recipe.train[0].speech.shape == (30, 12)
     network = recipe.learned["generator"]
     assert isinstance(network, Generator) and network.condition.of_speech is not None
@@ -193,6 +194,6 @@ def test_the_generator_may_hear_speech(
     Trainer(recipe, heard, tmp_path / "run").run()
     assert not torch.equal(before, network.condition.of_speech.weight)
     with pytest.raises(ConfigError, match="has 12 features"):
-        GeneratorRecipe(replace(heard, network=replace(plain.network, speech_size=9)), prepared)
+        GeneratorRecipe(replace(heard, network=replace(plain.network, speech_size=9)), [prepared])
     with pytest.raises(ConfigError, match="belong together"):
         replace(plain, network=replace(plain.network, speech_size=12))
