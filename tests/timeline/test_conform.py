@@ -154,3 +154,33 @@ def test_every_record_frame_carries_its_picture(
     assert again[-1]["event"] == "done"
     changed = [p for p, t in zip(pictures, times, strict=True) if p.stat().st_mtime_ns != t]
     assert changed == [pictures[3]]
+
+
+def test_an_interrupted_conform_renders_nothing_twice(
+    timeline: Path, dub: Path, tmp_path: Path
+) -> None:
+    out, cache = tmp_path / "out", tmp_path / "cache"
+    with subprocess.Popen(
+        [sys.executable, "-m", "lipcore", "conform", str(timeline), "--dialogue", str(dub),
+         "--out", str(out), "--handles", "2", "--cache", str(cache), "--json"],
+        stdout=subprocess.PIPE, text=True,
+    ) as running:  # fmt: skip
+        assert running.stdout is not None
+        for line in running.stdout:
+            event = json.loads(line)
+            if event["event"] == "log" and event["message"].startswith("shot 0002"):
+                running.kill()
+                break
+    left = {path: path.stat().st_mtime_ns for path in (out / "shots").rglob("*.png")
+            if not path.name.startswith(".")}  # fmt: skip
+    assert not list(out.glob("*.otio"))
+    again = _conform(timeline, dub, out, cache)
+    assert again[-1]["event"] == "done"
+    pictures = [p for p in (out / "shots").rglob("*.png") if not p.name.startswith(".")]
+    assert len(pictures) > len(left) > 0
+    assert {path: path.stat().st_mtime_ns for path in left} == left
+    whole = _conform(timeline, dub, tmp_path / "other", cache)
+    assert whole[-1]["event"] == "done"
+    for path in pictures:
+        twin = tmp_path / "other" / path.relative_to(out)
+        assert twin.read_bytes() == path.read_bytes()
