@@ -85,6 +85,8 @@ def plan_shots(
         shot.media, shot.problem = found.path, found.problem
         if segment.unknown_effects:
             shot.problem = f"its retime is not in the file ({segment.unknown_effects[0]})"
+        if _excluded(segment):
+            shot.problem = "excluded by a mark"
         if shot.problem or shot.media is None:
             continue
         plate = finder.plate(shot.media)
@@ -153,6 +155,18 @@ def _map_frames(shot: ShotPlan, rate: Fraction, plate: Plate, handles: int) -> N
         shot.problem = f"frame {min(missing.intersection(shot.numbers))} is missing"
     if shot.lead < segment.fade_in:
         shot.warnings.append("the media is too short for its transition")
+
+
+def _excluded(segment: Segment) -> bool:
+    """The clip, or what it is nested in, says that it stays: metadata ``lipcore: {exclude:
+    true}``, or a marker named ``lipsync exclude``."""
+    for item in (segment.clip, *segment.parents):
+        facts = item.metadata.get("lipcore")
+        if facts is not None and hasattr(facts, "get") and facts.get("exclude"):
+            return True
+        if any(marker.name.strip().lower() == "lipsync exclude" for marker in item.markers):
+            return True
+    return False
 
 
 def _stated(segment: Segment, rate: Fraction) -> list[int]:

@@ -38,12 +38,18 @@ def write_timeline(read: ReadTimeline, shots: Sequence[ShotPlan], out: Path, pat
     track = otio.schema.Track(TRACK, kind=otio.schema.TrackKind.Video)
     done = [shot for shot in shots if not shot.problem]
     at = 0
-    for shot in done:
+    for index, shot in enumerate(done):
         segment = shot.segment
+        joined = False
         if segment.first > at:
             track.append(otio.schema.Gap(source_range=_range(0, segment.first - at, read.rate)))
-        elif track and shot.lead >= segment.fade_in > 0:
-            _dissolve(track, done[done.index(shot) - 1], shot, read.rate)
+        elif index and shot.lead >= segment.fade_in > 0:
+            joined = _dissolve(track, done[index - 1], shot, read.rate)
+        if segment.fade_in and not joined:
+            shot.warnings.append("cut in without its transition: what is before is not new")
+        follows = done[index + 1].segment.first if index + 1 < len(done) else None
+        if segment.fade_out and follows != segment.end:
+            shot.warnings.append("cut out without its transition: what follows is not new")
         track.append(_clip(shot, out, read.rate))
         at = segment.end
     timeline.tracks.append(track)
@@ -84,17 +90,18 @@ def _first_time(frame: Path, rate: Fraction) -> int:
     return FIRST_FRAME if code is None else parse_timecode(code, rate)
 
 
-def _dissolve(track: Any, before: ShotPlan, after: ShotPlan, rate: Fraction) -> None:
-    """The transition between two rendered shots, where both reach far enough."""
+def _dissolve(track: Any, before: ShotPlan, after: ShotPlan, rate: Fraction) -> bool:
+    """Add the transition between two rendered shots; False where the first is too short."""
     head, tail = after.segment.fade_in, before.segment.fade_out
     behind = len(before.numbers) - before.lead - (before.segment.end - before.segment.first)
-    if before.segment.end != after.segment.first or behind < tail:
-        return
+    if behind < tail:
+        return False
     track.append(otio.schema.Transition(
         transition_type=otio.schema.TransitionTypes.SMPTE_Dissolve,
         in_offset=otio.opentime.RationalTime(head, float(rate)),
         out_offset=otio.opentime.RationalTime(tail, float(rate)),
     ))  # fmt: skip
+    return True
 
 
 def _range(first: int, count: int, rate: Fraction) -> Any:
