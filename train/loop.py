@@ -1,12 +1,12 @@
 """The loop that every recipe runs in: steps, checkpoints, averages, logs and sample pictures.
 
-A step depends on the seed, the process and the number of the step alone (data and chance are
-drawn anew from them), so a run that was killed goes on exactly as if it had not been.
+A step depends on the seed and the number of the step alone (data and chance are drawn anew
+from them), so a run that was killed goes on exactly as if it had not been. However many
+processes share a run, the batch of a step is the same, cut into equal parts.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from abc import ABC, abstractmethod
@@ -14,19 +14,27 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lipcore.config import save_config
-from lipcore.errors import ConfigError, OutputNotWritableError, TrainingError
+from lipcore import __version__
+from lipcore.config import save_config, to_mapping
+from lipcore.errors import ConfigError, TrainingError
 from lipcore.models.checkpoint import save_network
 
-from .pictures import write_grid
+from .data import Clip
+from .runfolder import RunFolder, code_fingerprint, data_fingerprint
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 Batch = dict[str, Tensor]
+
+_FIRST_PICTURE_S = 20.0
+"""Training seconds after which the first picture is drawn, however slow the steps are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,7 @@ class LoopConfig:
 
     seed: int = 0
     batch_size: int = 8
-    """Crops, or runs of crops, a step and process."""
+    """Crops, or runs of crops, a step; the processes of a run share them equally."""
     max_steps: int = 1000
     max_minutes: float = 0.0
     """Stop after this much training, resumed runs counted together; 0 for no such limit."""
@@ -80,6 +88,8 @@ class Recipe(ABC):
     """Kind of the weights file that the recipe makes; also the name of its network."""
     loop: LoopConfig
     learned: dict[str, nn.Module]
+    clips: tuple[list[Clip], list[Clip]]
+    """What it learns from, and what is kept out."""
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, progress: float) -> Batch:
@@ -118,17 +128,9 @@ class Trainer:
     """
 
     def __init__(self, recipe: Recipe, config: object, out: Path, *, resume: bool = False) -> None:
-        from lightning.fabric import Fabric
-
-        self.recipe, self.loop, self.out = recipe, recipe.loop, out
-        self.checkpoint = out / "last.ckpt"
-        try:
-            (out / "samples").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputNotWritableError(
-                f"{out} cannot be made ({error})", hint="Choose another folder.", path=str(out)
-            ) from error
-        if self.checkpoint.exists() and not resume:
+        self.recipe, self.loop, self.config = recipe, recipe.loop, config
+        self.folder = RunFolder(out)
+        if self.folder.holds_run and not resume:
             raise TrainingError(
                 f"{out} holds a run already",
                 hint="Go on with --resume, or choose another folder.",
@@ -136,7 +138,7 @@ class Trainer:
             )
         if self.loop.threads:
             torch.set_num_threads(self.loop.threads)
-        self.fabric = Fabric(accelerator="auto", devices="auto", precision=self._precision())
+        self.fabric = _make_fabric(self._precision())
         self.fabric.launch()
         torch.manual_seed(self.loop.seed)
         self.step = 0
@@ -150,10 +152,23 @@ class Trainer:
                 weight_decay=self.loop.weight_decay,
             )
             recipe.learned[name], self.optimizers[name] = self.fabric.setup(network, optimizer)
+        self._pending: list[dict[str, float]] = []
+        self._drawn = False
+        self.history: list[dict[str, Any]] = []
         if resume:
             self._load()
+        self.history.append(self._start())
         if self.fabric.is_global_zero:
             save_config(config, out / "recipe.yaml")
+            self.folder.go_on_from(self.step)
+
+    def _start(self) -> dict[str, Any]:
+        """What this process brings to the run; one entry of its history."""
+        clips = [clip for side in self.recipe.clips for clip in side]
+        return {
+            "step": self.step, "version": __version__, "code": code_fingerprint(),
+            "data": data_fingerprint(clips), "processes": self.fabric.world_size,
+        }
 
     def _precision(self) -> Any:
         chosen = self.loop.precision
@@ -171,7 +186,7 @@ class Trainer:
 
     def run(self) -> dict[str, float]:
         """Train to the end; gives the last measures."""
-        logged: list[dict[str, float]] = []
+        logged = self._pending
         saved = time.monotonic()
         batches = self._batches()
         while self.progress < 1:
@@ -188,12 +203,14 @@ class Trainer:
                     step=self.step,
                 )
             self.seconds += time.monotonic() - started
+            if self.loop.max_minutes:  # all processes shall stop at the same step
+                self.seconds = self.fabric.broadcast(self.seconds)
             if self.step % self.loop.log_steps == 0:
                 # A part that began to count inside this stretch is there in some steps only.
                 means = {k: np.mean([v[k] for v in logged if k in v]) for k in logged[-1]}
                 self._log("train", {k: float(v) for k, v in means.items()})
                 logged.clear()
-            if self.step % self.loop.sample_steps == 0 or self.step == self.loop.sample_steps // 10:
+            if self._is_time_for_picture():
                 self._sample()
             if self.step % self.loop.validate_steps == 0:
                 self._validate()
@@ -203,7 +220,13 @@ class Trainer:
         self._sample()
         scores = self._validate()
         self.save(scores)
+        self.folder.close()
         return scores
+
+    def _is_time_for_picture(self) -> bool:
+        early = not self._drawn and self.seconds > _FIRST_PICTURE_S
+        every = self.loop.sample_steps
+        return early or self.step % every == 0 or self.step == every // 10
 
     def update(self, name: str, loss: Tensor, *, last: bool = True) -> None:
         """Backward, clip and step one learned network; the recipe's own also moves its mean."""
@@ -236,7 +259,7 @@ class Trainer:
 
     def _batches(self) -> Iterator[Batch]:
         """Batches from the present step on."""
-        stream = _StepBatches(self.recipe, self.loop.seed, self.fabric.global_rank, self)
+        stream = _StepBatches(self.recipe, self.loop.seed, self)
         if not self.loop.workers:
             while True:
                 yield self._place(stream[self.step])
@@ -248,22 +271,28 @@ class Trainer:
             yield self._place(batch)
 
     def _place(self, batch: Batch) -> Batch:
-        moved: Batch = self.fabric.to_device(batch)
+        count = self.fabric.world_size
+        if uneven := next((k for k, v in batch.items() if len(v) % count), None):
+            raise TrainingError(
+                f"{len(batch[uneven])} items a step do not divide among {count} processes",
+                hint="Set batch_size to a multiple of the number of processes.",
+            )
+        rank = self.fabric.global_rank
+        own = {k: v.chunk(count)[rank] if count > 1 else v for k, v in batch.items()}
+        moved: Batch = self.fabric.to_device(own)
         return moved
 
     def _log(self, part: str, values: Mapping[str, float]) -> None:
-        if not self.fabric.is_global_zero:
-            return
-        line = {"part": part, "step": self.step, "minutes": round(self.seconds / 60, 3), **values}
-        with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(line) + "\n")
+        if self.fabric.is_global_zero:
+            self.folder.log(part, self.step, self.seconds / 60, values)
 
     @torch.no_grad()
     def _sample(self) -> None:
         if self.fabric.is_global_zero:
             with self.fabric.autocast():
                 grid = self.recipe.sample(self.average)
-            write_grid(self.out / "samples" / f"{self.step:06d}.png", grid)
+            self.folder.draw(self.step, grid)
+        self._drawn = True
 
     @torch.no_grad()
     def _validate(self) -> dict[str, float]:
@@ -279,57 +308,70 @@ class Trainer:
         state = {
             "step": self.step,
             "seconds": self.seconds,
+            "pending": self._pending,
+            "history": self.history,
             "average": self.average.state_dict(),
             "networks": {n: unwrap(m).state_dict() for n, m in self.recipe.learned.items()},
             "optimizers": {n: o.state_dict() for n, o in self.optimizers.items()},
         }
-        temporary = self.checkpoint.with_name(f".last.{os.getpid()}.tmp")
-        torch.save(state, temporary)
-        temporary.replace(self.checkpoint)
+        self.folder.write_checkpoint(state)
         record = {
             "recipe": type(self.recipe).__name__, "steps": self.step,
             "seconds": round(self.seconds), "batch_size": self.loop.batch_size,
             "processes": self.fabric.world_size, "precision": self._precision(),
-            "scores": dict(scores), **self.recipe.record(),
+            "scores": dict(scores), "settings": to_mapping(self.config),
+            "history": self.history, **self.recipe.record(),
         }
+        kind = self.recipe.kind
         save_network(
-            self.out / f"{self.recipe.kind}.safetensors", self.average, kind=self.recipe.kind,
-            record=record,
+            self.folder.path / f"{kind}.safetensors", self.average, kind=kind, record=record
         )
 
     def _load(self) -> None:
-        if not self.checkpoint.is_file():
-            raise TrainingError(
-                f"{self.out} holds no run to go on with", hint="Leave --resume out.",
-                path=str(self.out),
-            )
+        state = self.folder.read_checkpoint()
         try:
-            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
             self.average.load_state_dict(state["average"])
             for name, network in self.recipe.learned.items():
                 unwrap(network).load_state_dict(state["networks"][name])
                 self.optimizers[name].load_state_dict(state["optimizers"][name])
             self.step, self.seconds = state["step"], state["seconds"]
-        except Exception as error:  # torch raises a dozen kinds for damaged files
+            self._pending, self.history = state["pending"], state["history"]
+        except (KeyError, ValueError, RuntimeError) as error:
             raise TrainingError(
-                f"{self.checkpoint} does not fit this recipe, or is damaged ({error})",
+                f"{self.folder.checkpoint} does not fit this recipe ({error})",
                 hint="Begin again in another folder.",
-                path=str(self.checkpoint),
+                path=str(self.folder.checkpoint),
             ) from error
 
 
 class _StepBatches(torch.utils.data.Dataset[Batch]):
     """The batch of each step; the same whichever process or worker draws it."""
 
-    def __init__(self, recipe: Recipe, seed: int, rank: int, trainer: Trainer) -> None:
-        self.recipe, self.seed, self.rank = recipe, seed, rank
+    def __init__(self, recipe: Recipe, seed: int, trainer: Trainer) -> None:
+        self.recipe, self.seed = recipe, seed
         self.max_steps = trainer.loop.max_steps
         self.trainer = trainer if not trainer.loop.workers else None
 
     def __getitem__(self, step: int) -> Batch:
-        rng = np.random.default_rng([self.seed, self.rank, step])
+        rng = np.random.default_rng([self.seed, step])
         progress = self.trainer.progress if self.trainer else step / self.max_steps
         return self.recipe.draw(rng, progress)
+
+
+def _make_fabric(precision: Any) -> Fabric:
+    """Fabric over what torchrun started, or else over the GPUs of this machine."""
+    from lightning.fabric import Fabric
+    from lightning.fabric.strategies.ddp import DDPStrategy
+
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))
+    count = int(os.environ["WORLD_SIZE"]) if local else torch.cuda.device_count()
+    # Some parts of a network rest in some steps: the adversary's, those that hear speech.
+    strategy = DDPStrategy(find_unused_parameters=True) if count > 1 else "auto"
+    nodes = count // local if local else 1
+    return Fabric(
+        accelerator="auto", strategy=strategy, devices=local or "auto", num_nodes=nodes,
+        precision=precision,
+    )
 
 
 def unwrap(network: nn.Module) -> nn.Module:
