@@ -6,10 +6,15 @@ from pathlib import Path
 
 import click
 
+from lipcore.cli.data_synth import command as synth_command
+
 
 @click.group("data")
 def command() -> None:
     """Make footage ready for training."""
+
+
+command.add_command(synth_command)
 
 
 @command.command("prepare")
