@@ -85,6 +85,8 @@ def plan_shots(
         shot.media, shot.problem = found.path, found.problem
         if segment.unknown_effects:
             shot.problem = f"its retime is not in the file ({segment.unknown_effects[0]})"
+        if segment.clip.name in read.lost_retimes:
+            shot.problem = "its retime is not carried by the format's adapter"
         if _excluded(segment):
             shot.problem = "excluded by a mark"
         if shot.problem or shot.media is None:

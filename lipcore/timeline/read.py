@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import opentimelineio as otio
 
@@ -32,6 +32,8 @@ class ReadTimeline:
     start_frame: int
     """Record timecode of the first frame, as a count of frames."""
     warnings: tuple[str, ...] = ()
+    lost_retimes: frozenset[str] = frozenset()
+    """Names of clips that are retimed in a way that the adapter did not carry."""
 
 
 def read_timeline(path: Path, *, rate: Fraction | None = None) -> ReadTimeline:
@@ -56,12 +58,15 @@ def read_timeline(path: Path, *, rate: Fraction | None = None) -> ReadTimeline:
         )
     found = _read(path, suffix, rate)
     timeline = _one_timeline(found, path)
-    warnings = list(_losses(path, suffix))
+    lost = _lost_retimes(path, suffix)
     _place_edl(timeline)
     record = rate or _rate_of(timeline)
     start = timeline.global_start_time
     first = 0 if start is None else round(Fraction(start.value / start.rate) * record)
-    return ReadTimeline(timeline, record, first, tuple(warnings))
+    warnings = (
+        [f"{path.name} retimes {len(lost)} clips, and its adapter does not say how"] if lost else []
+    )
+    return ReadTimeline(timeline, record, first, tuple(warnings), lost)
 
 
 def _read(path: Path, suffix: str, rate: Fraction | None) -> Any:
@@ -169,12 +174,25 @@ def _items(item: Any) -> Iterator[Any]:
                 yield from _items(child)
 
 
-def _losses(path: Path, suffix: str) -> Iterator[str]:
-    """Retimes that the file holds, and its adapter does not carry."""
-    marks = {".fcpxml": rb"<timeMap", ".xml": rb"<effectid>\s*timeremap"}
-    mark = marks.get(suffix)
-    if mark and re.search(mark, path.read_bytes(), re.IGNORECASE):
-        yield (
-            f"{path.name} holds retimes, which its adapter does not carry: "
-            "retimed clips are planned at speed 1"
-        )
+def _lost_retimes(path: Path, suffix: str) -> frozenset[str]:
+    """Names of the clips whose retime the file holds, and its adapter does not carry."""
+    if suffix not in (".fcpxml", ".xml"):
+        return frozenset()
+    tree = ElementTree.parse(path)
+    if suffix == ".fcpxml":
+        found = [clip.get("name") for clip in tree.iter() if clip.find("timeMap") is not None]
+    else:
+        found = [c.findtext("name") for c in tree.iter("clipitem") if any(map(_changes_speed, c))]
+    return frozenset(name or "" for name in found)
+
+
+def _changes_speed(item: ElementTree.Element) -> bool:
+    """Whether a child of a FCP 7 clip is a time remap other than to 100 %."""
+    if (item.findtext("effect/effectid") or "").strip() != "timeremap":
+        return False
+    speeds = [
+        parameter.findtext("value")
+        for parameter in item.iter("parameter")
+        if parameter.findtext("parameterid") == "speed"
+    ]
+    return speeds != ["100"]
