@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from lipcore.errors import DependencyError
 from lipcore.types import FloatArray
+
+try:
+    from numba import njit
+except ImportError as error:
+    raise DependencyError(
+        "numba is not installed", hint="Run: pip install 'lipcore[train]'"
+    ) from error
 
 
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ from lipcore.train.data import Clip, load_clips
 from lipcore.train.synth.clip import SynthConfig, make_segment, split_of
 from lipcore.train.synth.head import Head, load_head
 from lipcore.train.synth.make import synthesize
-from lipcore.train.synth.mouth import Habits, Mouth
+from lipcore.train.synth.mouth import Habits, Mouth, viseme_track
 from lipcore.train.synth.person import draw_person
 
 from lipcore.errors import ConfigError, OutputExistsError
 from lipcore.shapes.measure import inner_opening
+from lipcore.speech.espeak import Phoneme
 
 CONFIG = SynthConfig(speakers=2, seconds=1.6, size=96, val_share=0.5, seed=3)
 
@@ -78,6 +80,20 @@ def test_lips_open_as_asked_and_round_and_spread(head: Head) -> None:
     assert at["u"][1] < at["a"][1] < at["i"][1]
 
 
+@pytest.mark.parametrize("closure", ["m", "b", "p"])
+def test_a_closure_between_open_vowels_is_closed(head: Head, closure: str) -> None:
+    person = draw_person(head, np.random.default_rng(1))
+    mouth = Mouth(head, person.points, person.habits)
+    spoken = (Phoneme("a", 0, 0.2), Phoneme(closure, 0.2, 0.29), Phoneme("a", 0.29, 0.5))
+    times = np.arange(0, 0.5, 0.01, dtype=np.float32)
+    track = viseme_track(spoken, times, person.habits)
+    opening = np.array([mouth.place(v, mouth.weights(v), 0.0)[1] for v in track])
+    during = (times > 0.17) & (times < 0.29)
+    assert opening[during].min() < 1e-3
+    assert opening[times < 0.12].max() > 0.05
+    assert opening[times > 0.34].max() > 0.05
+
+
 @pytest.mark.slow
 def test_silence_is_closed_and_open_vowels_open(folder: Path) -> None:
     for clip in _clips(folder):
@@ -117,11 +133,11 @@ def test_the_share_kept_out_is_kept_whatever_the_number() -> None:
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_bytes(
+def test_the_same_seed_gives_the_same_bytes_however_many_processes(
     head: Head, head_file: Path, folder: Path, tmp_path: Path
 ) -> None:
     again = tmp_path / "again"
-    synthesize(head_file, again, CONFIG)
+    synthesize(head_file, again, replace(CONFIG, jobs=2))
     assert _shards(again) == _shards(folder)
     other = make_segment(head, 0, SynthConfig(seconds=0.6, size=64, seed=4), "")
     this = make_segment(head, 0, SynthConfig(seconds=0.6, size=64, seed=3), "")
