@@ -427,7 +427,7 @@ def _npy(values: FloatArray) -> bytes:
 
 def _npz(values: Mapping[str, npt.NDArray[Any]]) -> bytes:
     out = io.BytesIO()
-    np.savez(out, allow_pickle=False, **values)  # type: ignore[arg-type]
+    np.savez(out, **values)  # type: ignore[arg-type]
     return out.getvalue()
 
 
