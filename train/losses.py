@@ -61,6 +61,20 @@ def sync_loss(similarity: Tensor, match: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(10.0 * similarity, match.float())
 
 
+def contrast_loss(similarity: Tensor) -> Tensor:
+    """Each mouth shall pick its own sound among those of the clip, and each sound its mouth.
+
+    Source: InfoNCE, van den Oord et al., *Contrastive Predictive Coding*, 2018. Unlike a
+    yes or no about single pairs, it has a slope from the first step on.
+
+    Args:
+        similarity: (B, R, R) cosines of R runs and their R sounds, in the same order.
+    """
+    logits = 15.0 * similarity
+    own = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
+    return 0.5 * (F.cross_entropy(logits, own) + F.cross_entropy(logits.transpose(1, 2), own))
+
+
 def mouth_psnr(output: Tensor, target: Tensor, region: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB of each item, inside a region.
 

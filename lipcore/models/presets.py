@@ -52,8 +52,8 @@ PRESETS: dict[PresetName, Preset] = {
             attention_grids=(), latent_channels=32,
         ),
         SyncExpertConfig(
-            latent_grid=32, latent_channels=64, channels=(64, 96, 128),
-            mel_channels=(16, 32, 64, 128), embedding=128,
+            frames=25, mel_steps=100, latent_grid=32, latent_channels=64, channels=(32, 48, 64),
+            mel_channels=(8, 16, 32, 48), temporal=96, embedding=128,
         ),
         GeneratorConfig(
             latent_grid=32, latent_channels=64, pose_channels=32, channels=(96, 160, 224),
@@ -66,7 +66,7 @@ PRESETS: dict[PresetName, Preset] = {
         _TINY, _TINY,
         SyncExpertConfig(
             frames=5, latent_grid=8, latent_channels=8, channels=(16, 16),
-            mel_channels=(8, 8, 16), embedding=16,
+            mel_channels=(8, 8, 16), temporal=16, embedding=16,
         ),
         GeneratorConfig(
             latent_grid=8, latent_channels=8, pose_channels=8, channels=(16, 16), blocks=1,

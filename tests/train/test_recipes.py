@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from lipcore.config import from_mapping, load_config, save_config, to_mapping
 from lipcore.errors import ConfigError, TrainingError
 from lipcore.models.checkpoint import load_header, load_network
 from lipcore.models.presets import PRESETS
+from lipcore.models.sync_expert import SyncExpert
 
 TINY = PRESETS["tiny"]
 LOOP = LoopConfig(
@@ -48,7 +50,7 @@ def make(kind: str, folder: Path, weights: Path, **loop: object) -> tuple[Recipe
         return VQGANPose(c2, data), c2
     if kind == "sync_expert":
         c3 = SyncExpertRecipeConfig(
-            face, TINY.sync_expert, STILL, replace(steps, batch_size=32), stretch=0.0
+            face, TINY.sync_expert, STILL, replace(steps, batch_size=8), stretch=0.0
         )
         return SyncExpertRecipe(c3, data), c3
     if kind == "generator":
@@ -197,3 +199,28 @@ def test_the_generator_may_hear_speech(
         GeneratorRecipe(replace(heard, network=replace(plain.network, speech_size=9)), [prepared])
     with pytest.raises(ConfigError, match="belong together"):
         replace(plain, network=replace(plain.network, speech_size=12))
+
+
+def test_runs_of_a_stretch_are_compared_as_each_pair_alone_would_be() -> None:
+    torch.manual_seed(0)
+    expert = SyncExpert(TINY.sync_expert)
+    length, steps = TINY.sync_expert.frames, TINY.sync_expert.mel_steps
+    stretch, sounds = torch.randn(2, length + 4, 8, 8, 8), torch.randn(2, 3, 80, steps)
+    table = expert(stretch, sounds)
+    assert table.shape == (2, 3, 3) and table.abs().max() <= 1 + 1e-5
+    for run in range(3):
+        for sound in range(3):
+            alone = expert(stretch[:, 2 * run : 2 * run + length], sounds[:, sound])
+            assert torch.allclose(table[:, run, sound], alone, atol=1e-5)
+
+
+def test_the_expert_leaves_the_loss_of_a_guess(
+    prepared: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    recipe, config = make("sync_expert", prepared, tiny_weights, max_steps=60)
+    Trainer(recipe, config, tmp_path / "run").run()
+    lines = [json.loads(x) for x in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    pairs = [line["pairs"] for line in lines if line["part"] == "train"]
+    choices = [line["choice"] for line in lines if line["part"] == "train"]
+    assert np.mean(pairs[-10:]) < 0.6 < np.log(2)
+    assert np.mean(choices[-10:]) < 0.8 * np.log(8)
