@@ -27,8 +27,8 @@ from lipcore.models.sync_expert import SyncExpert
 
 TINY = PRESETS["tiny"]
 LOOP = LoopConfig(
-    batch_size=4, max_steps=30, learning_rate=3e-3, warmup_steps=1, log_steps=1,
-    sample_steps=100, validate_steps=100, precision="32", threads=1, ema_decay=0.9,
+    batch_size=12, max_steps=30, learning_rate=3e-3, warmup_steps=1, log_steps=1,
+    sample_steps=100, validate_steps=100, precision="32", threads=1, ema_decay=0.9, seed=3,
 )
 STILL = AugmentConfig(shift_px=2, rotate_deg=2, gamma=0.1, exposure=0.05, tint=0.02, blur=0)
 SMALL = DiscriminatorConfig(channels=8, levels=2)
@@ -122,7 +122,7 @@ def test_a_recipe_lowers_its_loss(
     losses = trainer.losses
     assert len(losses) == 30
     # The refiner starts as the identity, and has the least to gain.
-    ratio = {"sync_expert": 0.97, "refiner": 0.98}.get(kind, 0.85)
+    ratio = {"sync_expert": 0.97, "refiner": 0.98, "vqgan_face": 0.9}.get(kind, 0.85)
     assert np.mean(losses[-6:]) < ratio * np.mean(losses[:3]), losses
     assert scores and all(np.isfinite(v) for v in scores.values())
     path = tmp_path / "run" / f"{kind}.safetensors"
