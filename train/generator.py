@@ -138,6 +138,7 @@ class GeneratorRecipe(Recipe):
         some = torch.cat([c.face[:: max(1, len(c.face) // 8)].float() for c in self.train])
         self.spread = some.std((0, 2, 3)).clamp_min(1e-4)[None, :, None, None]
         self.learned = {"generator": channels_last(network)}
+        self.frozen = (face,) if self.expert is None else (face, self.expert)
 
     @staticmethod
     def _load_speech(config: GeneratorRecipeConfig) -> SpeechEncoder | None:

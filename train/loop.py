@@ -90,6 +90,8 @@ class Recipe(ABC):
     learned: dict[str, nn.Module]
     clips: tuple[list[Clip], list[Clip]]
     """What it learns from, and what is kept out."""
+    frozen: tuple[nn.Module, ...] = ()
+    """Networks that losses and pictures go through, and that stay as they are."""
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, progress: float) -> Batch:
@@ -143,8 +145,9 @@ class Trainer:
         torch.manual_seed(self.loop.seed)
         self.step = 0
         self.seconds = 0.0
-        self.average = deepcopy(recipe.learned[recipe.kind]).eval().requires_grad_(False)
-        self.average.to(self.fabric.device)
+        self.average = deepcopy(recipe.learned[recipe.kind])
+        for network in (self.average, *recipe.frozen):
+            network.to(self.fabric.device).eval().requires_grad_(False)
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         for name, network in recipe.learned.items():
             optimizer = torch.optim.AdamW(
