@@ -1,0 +1,107 @@
+"""The whole chain by its commands: speakers, four networks, a render, and lips that speak."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import mediapipe as mp
+import numpy as np
+import pytest
+import soundfile
+from lipcore.train.data import Clip, load_clips
+
+from lipcore.shapes.measure import inner_opening
+from lipcore.weights import find_weights
+
+RECIPES = Path(__file__).parent / "chain"
+BORDER, ZOOM = 96, 4
+
+
+class Chain:
+    """A folder in which the commands run one after another."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.weights = folder / "weights"
+        self.weights.mkdir()
+        base = find_weights("base")
+        for kind in ("speech", "shape_basis"):  # they come from sound and landmarks alone
+            shutil.copy(base.file(kind), self.weights)
+
+    def run(self, *arguments: object) -> str:
+        """One command of lipcore; its standard output."""
+        done = subprocess.run(
+            [sys.executable, "-m", "lipcore", *map(str, arguments)], cwd=self.folder, text=True,
+            capture_output=True, env=os.environ | {"LIPCORE_CACHE": str(self.folder / "cache")},
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def train(self, kind: str) -> None:
+        """Train one network on the speakers, and lay it to the weights."""
+        recipe = (RECIPES / f"{kind}_chain.yaml").read_text()
+        for word, name in (("FACE", "vqgan_face"), ("POSE", "vqgan_pose"),
+                           ("BASIS", "shape_basis"), ("EXPERT", "sync_expert")):
+            recipe = recipe.replace(word, str(self.weights / f"{name}.safetensors"))
+        (self.folder / f"{kind}_chain.yaml").write_text(recipe)
+        self.run("train", f"{kind}_chain.yaml", "--data", "speakers", "--out", f"runs/{kind}")
+        shutil.copy(self.folder / "runs" / kind / f"{kind}.safetensors", self.weights)
+
+
+def _write_plate(clip: Clip, folder: Path) -> Path:
+    """The crops of a clip as a plate that is large enough to be tracked."""
+    folder.mkdir()
+    for i in range(clip.frames):
+        picture = cv2.resize(clip.crops[i], None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_CUBIC)
+        wide = cv2.copyMakeBorder(picture, *[BORDER] * 4, cv2.BORDER_REPLICATE)
+        cv2.imwrite(str(folder / f"plate.{1001 + i}.png"), wide[..., ::-1])
+    return folder / "plate.####.png"
+
+
+def _openings(folder: Path) -> np.ndarray:
+    """(N,) inner-lip opening of a sequence, by the face mesh frame by frame."""
+    mesh = mp.solutions.face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True)
+    meshes = []
+    for path in sorted(folder.glob("*.png")):
+        picture = np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
+        found = mesh.process(picture).multi_face_landmarks
+        assert found, f"no face in {path.name}"
+        sides = (picture.shape[1], picture.shape[0], picture.shape[1])
+        meshes.append([[p.x * sides[0], p.y * sides[1], p.z * sides[2]]
+                       for p in found[0].landmark])  # fmt: skip
+    mesh.close()
+    return inner_opening(np.array(meshes, np.float32))
+
+
+@pytest.mark.slow
+def test_a_generator_of_our_own_says_what_another_speaker_said(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    head = shared_data / "head" / "ict_facekit_light.npz"
+    if not head.is_file():
+        pytest.skip("the head (../shared/data/head) is not on this machine")
+    chain = Chain(tmp_path)
+    chain.run("data", "synth", "--head", head, "--out", "speakers", "--speakers", 8,
+              "--seconds", 4, "--size", 96, "--val-share", 0.25, "--jobs", 2)
+    for kind in ("vqgan_face", "vqgan_pose", "sync_expert", "generator"):
+        chain.train(kind)
+
+    seen, heard = load_clips([tmp_path / "speakers"], "val")
+    plate = _write_plate(seen, tmp_path / "plate")
+    soundfile.write(tmp_path / "line.wav", heard.sound, 16_000)
+    chain.run("render", plate, "line.wav", "--rate", 25, "--out", "done", "--synthesis", "latent",
+              "--weights", chain.weights)
+
+    made = _openings(tmp_path / "done")
+    assert heard.truth is not None and seen.truth is not None
+    count = min(len(made), len(heard.truth["opening"]))
+    told = float(np.corrcoef(made[:count], heard.truth["opening"][:count])[0, 1])
+    plates = float(np.corrcoef(seen.truth["opening"][:count],
+                               heard.truth["opening"][:count])[0, 1])
+    # A still mouth follows nothing: its correlation counts as 0.
+    assert told > max(0.0, plates) + 0.3, f"{told:.2f}, the plate's own lips {plates:.2f}"
