@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,18 @@ from lipcore.shot import RenderConfig
 
 if TYPE_CHECKING:
     from lipcore.timeline.plan import ShotPlan
+    from lipcore.timeline.read import ReadTimeline
+    from lipcore.types import Dialogue
+
+_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+"""A language tag, as BCP 47 has them."""
 
 
 @click.command("conform")
 @click.argument("timeline", type=click.Path(path_type=Path))
-@click.option("--dialogue", type=click.Path(path_type=Path),
-              help="Dub that begins with the timeline.")
+@click.option("--dialogue", "dialogues", multiple=True, metavar="[TAG=]FILE",
+              help="Dub that begins with the timeline. Repeat it with language tags, as "
+              "de=dub.wav, for several: each gets a folder of its own.")
 @click.option("--out", type=click.Path(path_type=Path),
               help="Folder of the shots and of the new timeline.")
 @click.option("--rate", help="Frames a second of the record; an EDL does not state it.")
@@ -31,6 +38,8 @@ if TYPE_CHECKING:
               help="Record frames on either side of each cut.")
 @click.option("--dry-run", is_flag=True, help="Print the table; write nothing.")
 @click.option("--only", multiple=True, help="Shot to render, by name or number; may be repeated.")
+@click.option("--settings", "settings_path", type=click.Path(path_type=Path),
+              help="YAML: shots by name or number, each {speaker, strength, offset, exclude}.")
 @click.option("--strength", type=float, default=1.0, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path),
               help="Folder for what does not depend on the dialogue.")
@@ -38,10 +47,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option("--debug", is_flag=True, hidden=True)
 def command(
-    timeline: Path, dialogue: Path | None, out: Path | None, rate: str | None,
+    timeline: Path, dialogues: tuple[str, ...], out: Path | None, rate: str | None,
     search: tuple[Path, ...], path_map: tuple[str, ...], skip_track: tuple[str, ...],
-    handles: int, dry_run: bool, only: tuple[str, ...], strength: float, cache: Path | None,
-    overwrite: bool, as_json: bool, debug: bool,
+    handles: int, dry_run: bool, only: tuple[str, ...], settings_path: Path | None,
+    strength: float, cache: Path | None, overwrite: bool, as_json: bool, debug: bool,
 ) -> None:  # fmt: skip
     """Make the shots of TIMELINE say a dialogue, in record time.
 
@@ -50,63 +59,108 @@ def command(
     TIMELINE is .otio, .otioz, .otiod, .edl, .xml, .fcpxml, .aaf or .ale. Each row is a shot:
     the record frames, the source frames that they show after all retimes, the media, and how
     much of the dialogue falls into it.
+
+    A clip may carry its own settings: metadata lipcore: {strength: 0.6}, or a marker named
+    "lipsync exclude" or "lipsync speaker=left strength=0.6". --settings goes before them.
     """
     from lipcore.media.audio import load_dialogue
     from lipcore.timeline.media_links import LinkOptions, MediaFinder, parse_path_map
     from lipcore.timeline.plan import plan_shots, table
     from lipcore.timeline.read import read_timeline
+    from lipcore.timeline.settings import read_settings
 
+    dubs = _parse_dialogues(dialogues)
     read = read_timeline(timeline, rate=None if rate is None else parse_rate(rate))
     options = LinkOptions(timeline.absolute().parent, search, parse_path_map(path_map))
-    if not dry_run and (dialogue is None or out is None):
+    settings = {} if settings_path is None else read_settings(settings_path)
+    if not dry_run and (not dialogues or out is None):
         raise ConfigError(
             "a conform needs --dialogue and --out", hint="Or print the table with --dry-run."
         )
-    dub = None if dialogue is None else load_dialogue(dialogue)
-    finder = MediaFinder(options)
-    try:
-        shots = plan_shots(read, finder, dub, handles=handles, skip_tracks=skip_track)
-    finally:
-        finder.close()
-    _choose(shots, only)
-    listener = JsonListener() if as_json else BarListener()
-    written: Path | None = None
-    if not dry_run:
-        from lipcore.timeline.run import render_shots
-        from lipcore.timeline.write import write_timeline
+    config = RenderConfig(strength=strength, cache=cache, overwrite=overwrite)
+    for language, path in dubs.items():
+        dub = None if path is None else load_dialogue(path)
+        finder = MediaFinder(options)
+        try:
+            shots = plan_shots(
+                read, finder, dub, handles=handles, skip_tracks=skip_track, settings=settings
+            )
+        finally:
+            finder.close()
+        folder = out and out / language
+        _choose(shots, only, read, dub, folder)
+        listener = JsonListener() if as_json else BarListener()
+        written: Path | None = None
+        if not dry_run:
+            from lipcore.timeline.run import render_shots
+            from lipcore.timeline.write import write_timeline
 
-        assert dub is not None and out is not None
-        config = RenderConfig(strength=strength, cache=cache, overwrite=overwrite)
-        with listener:
-            render_shots(shots, dub, read.rate, out, config, listener)
-        written = out / f"{timeline.stem}_lipsync.otio"
-        write_timeline(read, shots, out, written)
-    if not isinstance(listener, JsonListener):
+            assert dub is not None and folder is not None
+            with listener:
+                render_shots(shots, dub, read.rate, folder, config, listener)
+            name = "_".join(word for word in (timeline.stem, "lipsync", language) if word)
+            written = folder / f"{name}.otio"
+            write_timeline(read, shots, folder, written, language=language)
+        if isinstance(listener, JsonListener):
+            _emit(listener, shots, read, written, language)
+            continue
+        if language:
+            click.echo(f"{language}:")
         click.echo(table(shots, read))
         if written is not None:
             click.echo(str(written))
-        return
+
+
+def _emit(
+    listener: JsonListener, shots: list[ShotPlan], read: ReadTimeline, written: Path | None,
+    language: str,
+) -> None:  # fmt: skip
     for shot in shots:
-        listener.emit(event="shot", **shot.row(read))
+        listener.emit(event="shot", language=language, **shot.row(read))
     listener.emit(
         event="plan" if written is None else "done", shots=len(shots), rate=str(read.rate),
-        start_frame=read.start_frame, warnings=list(read.warnings),
+        start_frame=read.start_frame, warnings=list(read.warnings), language=language,
         outputs=[] if written is None else [str(written)],
     )
 
 
-def _choose(shots: list[ShotPlan], only: tuple[str, ...]) -> None:
-    """Leave out the shots that were not asked for.
+def _parse_dialogues(given: tuple[str, ...]) -> dict[str, Path | None]:
+    """Files by language tag; the tag of a lone file may be left out.
+
+    Raises:
+        ConfigError: Several files, and a tag is missing, given twice or no tag.
+    """
+    dubs: dict[str, Path | None] = {}
+    for text in given:
+        tag, equals, file = text.partition("=")
+        if not equals or not _TAG.fullmatch(tag) or Path(text).exists():
+            tag, file = "", text
+        if tag in dubs or (len(given) > 1 and not tag):
+            raise ConfigError(
+                f"--dialogue {text} needs a language tag of its own",
+                hint="Give several as --dialogue de=FILE --dialogue pt-BR=FILE.",
+            )
+        dubs[tag] = Path(file)
+    return dubs or {"": None}
+
+
+def _choose(
+    shots: list[ShotPlan], only: tuple[str, ...], read: ReadTimeline, dub: Dialogue | None,
+    out: Path | None,
+) -> None:  # fmt: skip
+    """Leave out the shots that were not asked for; those that an earlier run rendered stay.
 
     Raises:
         ConfigError: No shot has a name or number that was asked for.
     """
-    known = {shot.name for shot in shots} | {str(shot.number) for shot in shots}
-    for asked in only:
-        if asked not in known:
-            raise ConfigError(
-                f"no shot is called {asked!r}", hint="See the table that --dry-run prints."
-            )
+    from lipcore.timeline.plan import check_names
+    from lipcore.timeline.run import rendered_before
+
+    check_names(shots, only)
     for shot in shots:
-        if only and not shot.problem and not {shot.name, str(shot.number)} & set(only):
+        if not only or shot.problem or {shot.name, str(shot.number)} & set(only):
+            continue
+        if out is not None and dub is not None and rendered_before(shot, dub, read.rate, out):
+            shot.kept = True
+        else:
             shot.problem = "not asked for (--only)"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
+from lipcore.errors import ConfigError
 from lipcore.media.plate import Plate
 from lipcore.timeline.flatten import Segment, flatten
 from lipcore.timeline.media_links import MediaFinder, source_origin
 from lipcore.timeline.read import ReadTimeline
+from lipcore.timeline.settings import ShotSettings, settings_of
 from lipcore.timeline.times import timecode
 from lipcore.types import Dialogue
 
@@ -36,6 +38,9 @@ class ShotPlan:
     dialogue_s: float = 0.0
     problem: str = ""
     """Why the shot is passed through; empty where it is rendered."""
+    kept: bool = False
+    """An earlier run has rendered it, and this one was not asked to."""
+    settings: ShotSettings = field(default_factory=ShotSettings)
     warnings: list[str] = field(default_factory=list)
 
     def row(self, read: ReadTimeline) -> dict[str, object]:
@@ -52,9 +57,15 @@ class ShotPlan:
             "speed": "varies" if speed is None else str(speed),
             "media": "" if self.media is None else str(self.media),
             "dialogue_s": round(self.dialogue_s, 2),
-            "action": f"pass: {self.problem}" if self.problem else "render",
+            "settings": self.settings.stated(),
+            "action": self._action(),
             "warnings": self.warnings,
         }
+
+    def _action(self) -> str:
+        if self.problem:
+            return f"pass: {self.problem}"
+        return "keep: rendered before" if self.kept else "render"
 
 
 def plan_shots(
@@ -64,6 +75,7 @@ def plan_shots(
     *,
     handles: int = 0,
     skip_tracks: Sequence[str] = (),
+    settings: Mapping[str, ShotSettings] | None = None,
 ) -> list[ShotPlan]:
     """The shots of a timeline in record order.
 
@@ -73,12 +85,20 @@ def plan_shots(
         dub: The dialogue, its first sample at the timeline's first frame.
         handles: Record frames to render on either side, as far as the media reaches.
         skip_tracks: Names of tracks that are looked through.
+        settings: Of single shots, by name or number; they go before those of the timeline.
+
+    Raises:
+        ConfigError: Settings are unknown, or of a shot that is not there.
     """
     loud = None if dub is None else _loud_blocks(dub)
     shots = []
     for number, segment in enumerate(flatten(read, skip_tracks=skip_tracks), 1):
         shot = ShotPlan(number, f"{number:04d}_{_plain(segment.clip.name)}", segment)
         shots.append(shot)
+        shot.settings = settings_of([segment.clip, *segment.parents])
+        for key in (str(number), shot.name):
+            if settings and key in settings:
+                shot.settings = settings[key].over(shot.settings)
         if loud is not None:
             shot.dialogue_s = _spoken(loud, segment, read.rate)
         found = finder.find(segment.clip)
@@ -87,7 +107,7 @@ def plan_shots(
             shot.problem = f"its retime is not in the file ({segment.unknown_effects[0]})"
         if segment.clip.name in read.lost_retimes:
             shot.problem = "its retime is not carried by the format's adapter"
-        if _excluded(segment):
+        if shot.settings.exclude:
             shot.problem = "excluded by a mark"
         if shot.problem or shot.media is None:
             continue
@@ -98,7 +118,22 @@ def plan_shots(
         _map_frames(shot, read.rate, plate, handles)
         if not shot.problem and shot.dialogue_s == 0:
             shot.problem = "no dialogue"
+    check_names(shots, settings or ())
     return shots
+
+
+def check_names(shots: Sequence[ShotPlan], asked: Iterable[str]) -> None:
+    """Every shot that is asked for, by name or number, is there.
+
+    Raises:
+        ConfigError: One is not.
+    """
+    known = {shot.name for shot in shots} | {str(shot.number) for shot in shots}
+    for name in asked:
+        if name not in known:
+            raise ConfigError(
+                f"no shot is called {name!r}", hint="See the table that --dry-run prints."
+            )
 
 
 def table(shots: Sequence[ShotPlan], read: ReadTimeline) -> str:
@@ -113,7 +148,7 @@ def table(shots: Sequence[ShotPlan], read: ReadTimeline) -> str:
             shot.name, f"{record.first}-{record.end - 1}", f"{source[0]}-{source[1]}",
             str(row["speed"]), f"{shot.dialogue_s:.2f} s",
             "-" if shot.media is None else shot.media.name,
-            "; ".join([str(row["action"]), *shot.warnings]),
+            "; ".join([str(row["action"]), *_told(shot), *shot.warnings]),
         ))  # fmt: skip
     widths = [max(len(row[i]) for row in rows) for i in range(len(head) - 1)]
     lines = [
@@ -122,6 +157,11 @@ def table(shots: Sequence[ShotPlan], read: ReadTimeline) -> str:
         for row in rows
     ]
     return "\n".join([*lines, *(f"warning: {text}" for text in read.warnings)])
+
+
+def _told(shot: ShotPlan) -> list[str]:
+    """Settings of a shot that is rendered, as words."""
+    return [] if shot.problem else [f"{k} {v}" for k, v in shot.settings.stated().items()]
 
 
 def _map_frames(shot: ShotPlan, rate: Fraction, plate: Plate, handles: int) -> None:
@@ -157,18 +197,6 @@ def _map_frames(shot: ShotPlan, rate: Fraction, plate: Plate, handles: int) -> N
         shot.problem = f"frame {min(missing.intersection(shot.numbers))} is missing"
     if shot.lead < segment.fade_in:
         shot.warnings.append("the media is too short for its transition")
-
-
-def _excluded(segment: Segment) -> bool:
-    """The clip, or what it is nested in, says that it stays: metadata ``lipcore: {exclude:
-    true}``, or a marker named ``lipsync exclude``."""
-    for item in (segment.clip, *segment.parents):
-        facts = item.metadata.get("lipcore")
-        if facts is not None and hasattr(facts, "get") and facts.get("exclude"):
-            return True
-        if any(marker.name.strip().lower() == "lipsync exclude" for marker in item.markers):
-            return True
-    return False
 
 
 def _stated(segment: Segment, rate: Fraction) -> list[int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import soundfile
 
 from lipcore.errors import FaceError
 from lipcore.media.audio import fit_dialogue
+from lipcore.media.locate import frame_path
 from lipcore.media.output_files import appearing
 from lipcore.media.plate import open_plate
 from lipcore.pipeline import RenderListener, render_shot
@@ -58,17 +61,19 @@ def render_shots(
     """
     drawn = 0
     for shot in shots:
-        if shot.problem or shot.media is None:
+        if shot.problem or shot.kept or shot.media is None:
             continue
         listener.log(f"shot {shot.name}")
         picture = picture_of(shot, out)
         picture.parent.mkdir(parents=True, exist_ok=True)
-        sound = picture.parent / "dialogue.wav"
-        _cut_dialogue(shot, dub, rate, sound)
+        sound = _sound_of(picture)
+        with appearing(sound) as temporary:
+            temporary.write_bytes(_cut_dialogue(shot, dub, rate))
         plate = RetimedPlate(open_plate(shot.media), shot.numbers, FIRST_FRAME, rate)
         try:
             result = render_shot(
-                Shot(shot.media, sound), config, picture, listener=listener, plate=plate
+                _spoken_by(shot, Shot(shot.media, sound)), _config_of(shot, config), picture,
+                listener=listener, plate=plate,
             )
         except FaceError as error:
             shot.problem = error.message
@@ -77,12 +82,45 @@ def render_shots(
     return drawn
 
 
-def _cut_dialogue(shot: ShotPlan, dub: Dialogue, rate: Fraction, path: Path) -> None:
-    """The dub over a shot's record frames, as a file of its own."""
+def rendered_before(shot: ShotPlan, dub: Dialogue, rate: Fraction, out: Path) -> bool:
+    """Whether an earlier run left all frames of a shot, and they say the same dialogue."""
+    if shot.problem or shot.media is None:
+        return False
+    picture = picture_of(shot, out)
+    sound = _sound_of(picture)
+    frames = range(FIRST_FRAME, FIRST_FRAME + len(shot.numbers))
+    return (
+        sound.is_file()
+        and all(frame_path(picture, n).is_file() for n in frames)
+        and sound.read_bytes() == _cut_dialogue(shot, dub, rate)
+    )
+
+
+def _spoken_by(shot: ShotPlan, plain: Shot) -> Shot:
+    speaker = shot.settings.speaker
+    return plain if speaker is None else replace(plain, speaker=speaker)
+
+
+def _config_of(shot: ShotPlan, config: RenderConfig) -> RenderConfig:
+    told = shot.settings
+    if told.strength is not None:
+        config = replace(config, strength=told.strength)
+    if told.offset is not None:
+        config = replace(config, offset_frames=told.offset)
+    return config
+
+
+def _sound_of(picture: Path) -> Path:
+    return picture.parent / "dialogue.wav"
+
+
+def _cut_dialogue(shot: ShotPlan, dub: Dialogue, rate: Fraction) -> bytes:
+    """The dub over a shot's record frames, as a WAV file."""
     first = (shot.segment.first - shot.lead) / rate
     lasts = max(Fraction(len(shot.numbers)) / rate, _SHORTEST_S)
     cut = fit_dialogue(dub, lasts, offset_s=-first)
     # 16 bits: a file of floats would carry the time of day, and so another hash.
     samples = np.clip(cut.samples, -1, 1)
-    with appearing(path) as temporary:
-        soundfile.write(temporary, samples, cut.sample_rate_hz, subtype="PCM_16")
+    file = io.BytesIO()
+    soundfile.write(file, samples, cut.sample_rate_hz, subtype="PCM_16", format="WAV")
+    return file.getvalue()

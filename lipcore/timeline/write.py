@@ -21,7 +21,9 @@ from lipcore.timeline.times import parse_timecode
 TRACK = "lipsync"
 
 
-def write_timeline(read: ReadTimeline, shots: Sequence[ShotPlan], out: Path, path: Path) -> None:
+def write_timeline(
+    read: ReadTimeline, shots: Sequence[ShotPlan], out: Path, path: Path, *, language: str = ""
+) -> None:
     """Write an OTIO file; the given timeline stays as it is.
 
     Args:
@@ -29,13 +31,17 @@ def write_timeline(read: ReadTimeline, shots: Sequence[ShotPlan], out: Path, pat
         shots: The plan, after rendering: shots without a problem lie in ``out``.
         out: Folder of the conform.
         path: The new file.
+        language: Tag of the dialogue, as ``de`` or ``pt-BR``; named by the track.
 
     Raises:
         OutputError: It cannot be written.
     """
     timeline = read.timeline.deepcopy()
-    timeline.name = f"{timeline.name or path.stem} {TRACK}"
-    track = otio.schema.Track(TRACK, kind=otio.schema.TrackKind.Video)
+    name = f"{TRACK} {language}".strip()
+    timeline.name = f"{timeline.name or path.stem} {name}"
+    track = otio.schema.Track(name, kind=otio.schema.TrackKind.Video)
+    if language:
+        track.metadata["lipcore"] = {"language": language}
     done = [shot for shot in shots if not shot.problem]
     at = 0
     for index, shot in enumerate(done):
@@ -74,7 +80,7 @@ def _clip(shot: ShotPlan, out: Path, rate: Fraction) -> Any:
         "lipcore": __version__, "shot": shot.name, "source": str(shot.media),
         "source_frames": [shot.numbers[0], shot.numbers[-1]],
         "speed": "varies" if speed is None else str(speed),
-        "dialogue_s": round(shot.dialogue_s, 2),
+        "dialogue_s": round(shot.dialogue_s, 2), "settings": shot.settings.stated(),
     }  # fmt: skip
     return otio.schema.Clip(
         name=segment.clip.name, media_reference=media,

@@ -73,3 +73,15 @@ def test_a_file_that_cannot_be_read_says_why(
     assert told in ended.stderr.splitlines()[0]
     assert "hint: " in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_table_for_each_language(shared_data: Path, lipcore_command: Command) -> None:
+    timeline, dub = shared_data / "otio" / "simple_cut.otio", shared_data / "speech" / "jfk_en.wav"
+    ended = lipcore_command("conform", timeline, "--dry-run", "--json",
+                            "--dialogue", f"en={dub}", "--dialogue", f"zh-Hant={dub}")  # fmt: skip
+    events = [json.loads(line) for line in ended.stdout.splitlines()]
+    plans = [event["language"] for event in events if event["event"] == "plan"]
+    assert plans == ["en", "zh-Hant"]
+    untagged = lipcore_command("conform", timeline, "--dry-run", "--dialogue", dub,
+                               "--dialogue", f"en={dub}")  # fmt: skip
+    assert untagged.returncode == 2 and "language tag" in untagged.stderr

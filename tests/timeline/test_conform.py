@@ -104,10 +104,12 @@ def _span(first: int, count: int) -> Any:
     )
 
 
-def _conform(timeline: Path, dub: Path, out: Path, cache: Path) -> list[dict[str, Any]]:
+def _conform(
+    timeline: Path, dub: Path | str, out: Path, cache: Path, *more: str
+) -> list[dict[str, Any]]:
     ended = subprocess.run(
         [sys.executable, "-m", "lipcore", "conform", str(timeline), "--dialogue", str(dub),
-         "--out", str(out), "--handles", "2", "--cache", str(cache), "--json"],
+         "--out", str(out), "--handles", "2", "--cache", str(cache), "--json", *more],
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
@@ -154,6 +156,36 @@ def test_every_record_frame_carries_its_picture(
     assert again[-1]["event"] == "done"
     changed = [p for p, t in zip(pictures, times, strict=True) if p.stat().st_mtime_ns != t]
     assert changed == [pictures[3]]
+
+    only = _conform(timeline, dub, tmp_path / "out", tmp_path / "cache", "--only", "2")
+    assert [event["action"] for event in only if event["event"] == "shot"] == [
+        "keep: rendered before", "render", *["keep: rendered before"] * 3
+    ]
+    kept = otio.adapters.read_from_file(only[-1]["outputs"][0])
+    assert [c.name for c in kept.tracks[-1].find_clips()] == [c.name for c in lipsync.find_clips()]
+
+
+def test_a_dub_in_another_language_has_its_own_folder_and_track(
+    timeline: Path, dub: Path, tmp_path: Path
+) -> None:
+    settings = tmp_path / "shots.yaml"
+    settings.write_text("1: {strength: 0}\n2: {exclude: true}\n4: {exclude: true}\n"
+                        "5: {exclude: true}\n3: {speaker: right, offset: 1}\n")  # fmt: skip
+    events = _conform(timeline, f"pt-BR={dub}", tmp_path / "out", tmp_path / "cache",
+                      "--settings", str(settings))  # fmt: skip
+    made = Path(events[-1]["outputs"][0])
+    assert made == tmp_path / "out" / "pt-BR" / "reel_lipsync_pt-BR.otio"
+    track = otio.adapters.read_from_file(str(made)).tracks[-1]
+    assert track.name == "lipsync pt-BR"
+    assert track.metadata["lipcore"]["language"] == "pt-BR"
+    first, third = track.find_clips()
+    assert first.metadata["lipcore"]["settings"] == {"strength": 0.0}
+    assert third.metadata["lipcore"]["settings"] == {"speaker": "right", "offset": 1.0}
+    picture = sorted((made.parent / "shots").glob("0001*/*.png"))[3]
+    with open_plate(picture) as new, open_plate(timeline.parent / "prise n° 3 #é") as old:
+        number = int(burnt(new.read(1004).rgb))
+        # Strength 0 is the plate, bit for bit.
+        assert np.array_equal(new.read(1004).rgb, old.read(number).rgb)
 
 
 def test_an_interrupted_conform_renders_nothing_twice(

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import opentimelineio as otio
+import pytest
 from skimage.io import imsave
 
+from lipcore.errors import ConfigError
 from lipcore.timeline.media_links import LinkOptions, MediaFinder
 from lipcore.timeline.plan import ShotPlan, plan_shots
 from lipcore.timeline.read import read_timeline
+from lipcore.timeline.settings import ShotSettings
 from lipcore.types import Dialogue
 
 
@@ -21,7 +24,10 @@ def _span(first: int, count: int) -> otio.opentime.TimeRange:
     )
 
 
-def _plan(folder: Path, *clips: otio.schema.Clip, handles: int = 0) -> list[ShotPlan]:
+def _plan(
+    folder: Path, *clips: otio.schema.Clip, handles: int = 0,
+    settings: dict[str, ShotSettings] | None = None,
+) -> list[ShotPlan]:  # fmt: skip
     """The plan of clips in a row; the dub speaks in the first second only."""
     for number in range(1001, 1021):
         imsave(folder / f"a.{number}.png", np.zeros((8, 8, 3), np.uint8), check_contrast=False)
@@ -31,7 +37,9 @@ def _plan(folder: Path, *clips: otio.schema.Clip, handles: int = 0) -> list[Shot
     finder = MediaFinder(LinkOptions(folder))
     dub = Dialogue(np.repeat(np.float32([0.2, 0]), 16_000))
     try:
-        return plan_shots(read_timeline(folder / "t.otio"), finder, dub, handles=handles)
+        return plan_shots(
+            read_timeline(folder / "t.otio"), finder, dub, handles=handles, settings=settings
+        )
     finally:
         finder.close()
 
@@ -51,6 +59,16 @@ def test_marks_and_silence_leave_a_shot_as_it_is(tmp_path: Path) -> None:
     assert [shot.problem for shot in shots] == [
         "excluded by a mark", "excluded by a mark", "", "no dialogue"
     ]
+
+
+def test_a_settings_file_goes_before_the_timeline(tmp_path: Path) -> None:
+    marked = _clip(1003, 8)
+    marked.markers.append(otio.schema.Marker("lipsync exclude"))
+    told = {"1": ShotSettings(exclude=False), "0002_a": ShotSettings(strength=0.5)}
+    first, second = _plan(tmp_path, marked, _clip(1003, 8), settings=told)
+    assert (first.problem, second.settings.strength) == ("", 0.5)
+    with pytest.raises(ConfigError, match="'9'"):
+        _plan(tmp_path, _clip(1003, 8), settings={"9": ShotSettings(exclude=True)})
 
 
 def test_sequences_that_start_at_a_frame_number_or_at_a_timecode(tmp_path: Path) -> None:
