@@ -32,10 +32,15 @@ from lipcore.tracking.tracker import track_plate
 from lipcore.types import FaceTrack, FloatArray, FrameRange
 
 from .shards import Picture, Segment, ShardWriter, facts_of, write_json, write_manifest
+from .sync_offset import SyncMeter
 
 SUFFIXES = {".mp4", ".mov", ".mkv", ".avi", ".mpg", ".mpeg", ".mxf", ".webm", ".m4v"}
 _AUDIO_RATE = 25
 """Frames a second in which ``offset_frames`` of a clip's facts are counted."""
+_JUDGED_S = 3.0
+"""Seconds of one stretch that a measured offset needs; shorter ones are taken as they are."""
+_MEASURED_S = 10.0
+"""Seconds that it is measured on, at most."""
 
 REJECTED = "rejected.json"
 """Sources that were left out, and why: a list of ``{"source", "reason"}``."""
@@ -57,6 +62,11 @@ class PrepareConfig:
     """People who are kept out in any case."""
     shortest_frames: int = 10
     """Stretches in which the face is seen for fewer frames are left out."""
+    measure_sync: bool = True
+    """Measure how far the sound lags where it is not stated, and take it out."""
+    least_sync: float = 0.25
+    """Confidence of that measure below which the sound is not this mouth's, and the clip is
+    left out."""
 
     def __post_init__(self) -> None:
         if self.crop_px < 16 or self.margin_px < 0 or self.shortest_frames < 1:
@@ -75,8 +85,9 @@ class ClipFacts:
     use: Literal["train", "val", "test"] | None = None
     """``test`` clips are never read; ``train`` and ``val`` overrule the share (of all clips of
     one person alike, please)."""
-    offset_frames: float = 0.0
-    """Frames, 25 a second, by which the sound lags the picture; it is moved earlier."""
+    offset_frames: float | None = None
+    """Frames, 25 a second, by which the sound lags the picture; it is moved earlier. None:
+    measured."""
 
 
 def prepare(
@@ -103,6 +114,7 @@ def prepare(
         ConfigError: Its manifest does not hold.
     """
     c, say = config or PrepareConfig(), tell or (lambda line: None)
+    meter = SyncMeter()
     files = sorted(p for p in source.glob("*") if p.suffix.lower() in SUFFIXES)
     if not files:
         raise TrainingError(
@@ -123,7 +135,7 @@ def prepare(
             reject(file, "kept for tests")
             continue
         try:
-            made = _prepare_clip(file, key, out, known, c)
+            made = _prepare_clip(file, key, out, known, c, meter)
         except OutputError:  # the fault of the folder, not of the clip
             raise
         except LipcoreError as error:
@@ -179,15 +191,16 @@ def _split(identity: str, known: ClipFacts, config: PrepareConfig) -> str:
 
 
 def _prepare_clip(
-    file: Path, key: str, out: Path, known: ClipFacts, config: PrepareConfig
+    file: Path, key: str, out: Path, known: ClipFacts, config: PrepareConfig, meter: SyncMeter
 ) -> dict[str, dict[str, Any]]:
     """Every stretch of one file in which its face is seen."""
     identity = known.identity or file.stem
-    facts = {
+    facts: dict[str, Any] = {
         "identity": identity, "split": _split(identity, known, config),
-        "offset_frames": known.offset_frames, "source": file.name,
-        "made_from": _fingerprint(file, config),
+        "source": file.name, "made_from": _fingerprint(file, config),
     }
+    if known.offset_frames is not None:
+        facts["offset_frames"] = known.offset_frames
     there = facts_of(out / f"{key}.tar")
     if there and all(facts.items() <= sample.items() for sample in there.values()):
         return there
@@ -203,6 +216,8 @@ def _prepare_clip(
             samples = load_dialogue(file).samples
         except NoAudioError:
             samples = np.zeros(0, np.float32)
+        if known.offset_frames is None:
+            facts |= _measured(plate, color, track, stretches, samples, config, meter)
         with ShardWriter(out, key) as writer:
             for number, stretch in enumerate(stretches):
                 rows = [track.frames.index(f) for f in stretch]
@@ -210,16 +225,52 @@ def _prepare_clip(
                     key=key if not number else f"{key}_{number + 1}", rate=rate,
                     crops=_crops(plate, color, stretch, track.transforms[rows], config),
                     landmarks=track.landmarks[rows], transforms=track.transforms[rows],
-                    sound=_sound_of(samples, frames, stretch, rate, known.offset_frames),
+                    sound=_sound_of(samples, frames, stretch, rate, facts["offset_frames"]),
                     facts=facts,
                 ))
     return writer.clips
 
 
+def _measured(
+    plate: Plate, color: ColorTransform, track: FaceTrack, stretches: Sequence[FrameRange],
+    samples: FloatArray, config: PrepareConfig, meter: SyncMeter,
+) -> dict[str, Any]:  # fmt: skip
+    """The offset of a file's sound, measured on its longest stretch.
+
+    Raises:
+        TrainingError: The sound is not this mouth's.
+    """
+    rate = plate.info.rate
+    longest = max(stretches, key=len)
+    if not config.measure_sync or not len(samples) or len(longest) < _JUDGED_S * rate:
+        return {"offset_frames": 0.0}
+    last = min(longest.last, longest.first + int(_MEASURED_S * rate) - 1)
+    part = FrameRange(longest.first, last)
+    rows = [track.frames.index(f) for f in part]
+    inner = slice(config.margin_px, config.margin_px + config.crop_px)
+    crops = [c[inner, inner] for c in _crops(plate, color, part, track.transforms[rows], config)]
+    sound = _sound_of(samples, plate.info.frames, part, rate, 0.0)
+    found = meter.measure(crops, sound, float(rate))
+    if found is None:
+        return {"offset_frames": 0.0}
+    if found.confidence < config.least_sync:
+        raise TrainingError(
+            f"the sound is not this mouth's (confidence {found.confidence:.2f}, "
+            f"{config.least_sync:.2f} is asked for)"
+        )
+    return {
+        "offset_frames": round(found.frames * _AUDIO_RATE / float(rate), 2),
+        "sync_confidence": round(found.confidence, 3),
+    }
+
+
 def _fingerprint(file: Path, config: PrepareConfig) -> str:
     """Changes with what a clip's shard was made from and how."""
     stat = file.stat()
-    made_from = [stat.st_size, config.crop_px, config.margin_px, config.shortest_frames]
+    made_from = [
+        stat.st_size, config.crop_px, config.margin_px, config.shortest_frames,
+        config.measure_sync, config.least_sync,
+    ]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
 
 

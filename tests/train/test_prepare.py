@@ -8,6 +8,7 @@ import shutil
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from lipcore.train.data import load_clips
@@ -107,3 +108,43 @@ def test_a_manifest_that_is_no_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(ConfigError, match="not JSON"):
         prepare(tmp_path, tmp_path / "out")
+
+
+def _remux(picture: Path, sound: Path, delay_s: float, path: Path) -> None:
+    """The picture of one clip with the sound of another, moved; nothing is encoded again."""
+    with av.open(str(picture)) as a, av.open(str(sound)) as b, av.open(str(path), "w") as made:
+        streams = a.streams.video[0], b.streams.audio[0]
+        outs = [made.add_stream_from_template(s) for s in streams]
+        for source, stream, out in zip((a, b), streams, outs, strict=True):
+            for packet in source.demux(stream):
+                if packet.dts is None:
+                    continue
+                if stream.type == "audio":
+                    assert packet.time_base is not None and packet.pts is not None
+                    moved = round(delay_s / packet.time_base)
+                    packet.pts, packet.dts = packet.pts + moved, packet.dts + moved
+                packet.stream = out
+                made.mux(packet)
+
+
+@pytest.mark.slow
+def test_an_offset_is_measured_and_taken_out_and_foreign_sound_is_refused(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    clips = shared_data / "clips"
+    source = tmp_path / "clips"
+    source.mkdir()
+    one, other = clips / "mcguinness.mp4", clips / "markey.mp4"
+    _remux(one, one, 0.0, source / "as_it_is.mkv")
+    _remux(one, one, 0.24, source / "late.mkv")
+    _remux(one, other, 0.0, source / "foreign.mkv")
+    manifest = prepare(source, tmp_path / "out", PrepareConfig(crop_px=128, margin_px=8))
+    facts = manifest["clips"]
+    assert sorted(facts) == ["as_it_is", "late"]
+    assert facts["late"]["offset_frames"] - facts["as_it_is"]["offset_frames"] == pytest.approx(6)
+    assert facts["late"]["sync_confidence"] > 0.3
+    (rejected,) = json.loads((tmp_path / "out" / "rejected.json").read_text())
+    assert rejected["source"] == "foreign.mkv" and "not this mouth's" in rejected["reason"]
+    stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").glob("*.tar")}
+    prepare(source, tmp_path / "out", PrepareConfig(crop_px=128, margin_px=8))
+    assert {p: p.stat().st_mtime_ns for p in stamps} == stamps
