@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from lipcore.cli.data_report import command as report_command
 from lipcore.cli.data_synth import command as synth_command
 
 
@@ -15,6 +16,7 @@ def command() -> None:
 
 
 command.add_command(synth_command)
+command.add_command(report_command)
 
 
 @command.command("prepare")

@@ -1,0 +1,1 @@
+"""Pages of one file, which open without a server and load nothing."""

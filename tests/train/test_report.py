@@ -1,0 +1,89 @@
+"""The page of prepared data: complete, closed to the outside, and safe from its own names."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lipcore.train.report import write_report
+from lipcore.train.shards import ShardWriter, write_manifest
+
+from lipcore.errors import TrainingError
+from lipcore.report.page import bars
+
+from .conftest import CROP, MARGIN, draw_clip
+
+HOSTILE = "<script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """Two clips and a rejected one; a person and a file have names that are programs."""
+    folder = tmp_path / "données"
+    clip = draw_clip("b", 1, "bob", "val")
+    with ShardWriter(folder, "drawn") as writer:
+        writer.add(draw_clip("a", 0, "ann", "train"))
+        writer.add(replace(clip, facts={**clip.facts, "identity": HOSTILE}))
+    write_manifest(folder, writer.clips, crop_px=CROP, margin_px=MARGIN)
+    rejected = [{"source": f"{HOSTILE}.mp4", "reason": "no face & no sound"}]
+    (folder / "rejected.json").write_text(json.dumps(rejected))
+    return folder
+
+
+def test_the_page_says_what_the_data_hold(prepared: Path, tmp_path: Path) -> None:
+    write_report([prepared], tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert re.search(r"<b>4</b>clips", text) and re.search(r"<b>3</b>people", text)
+    assert "<td>train</td><td class=n>3</td><td class=n>2</td>" in text
+    assert text.count("data:image/jpeg;base64,") == 3
+    assert "No transcripts" in text and "Nothing was left out" in text
+    assert not re.search(r"(src|href)=.?https?:", text)
+
+
+def test_rare_names_share_the_last_bar() -> None:
+    drawn = bars("Words", {f"w{i}": 100 - i for i in range(50)})
+    assert drawn.count("<rect") == 20
+    assert f"rest: {sum(100 - i for i in range(19, 50))}" in drawn
+
+
+def test_names_are_text_and_nothing_else(hostile: Path, tmp_path: Path) -> None:
+    write_report([hostile], tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text("utf-8")
+    assert "<script" not in text and "&lt;script&gt;" in text and "no face &amp; no sound" in text
+
+
+def test_a_browser_opens_the_page(hostile: Path, tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium on this machine")
+    page = tmp_path / "page.html"
+    write_report([hostile], page)
+    # A frame of a phone's width tells by its title how wide the page wants to be.
+    outer = tmp_path / "outer.html"
+    outer.write_text(
+        "<title>waits</title><iframe src=page.html width=390 height=800></iframe><script>"
+        "onload = () => { const d = frames[0].document; document.title = [d.title, "
+        "d.documentElement.scrollWidth, [...d.images].every(i => i.naturalWidth > 0)].join('|');"
+        " }</script>"
+    )
+    ended = subprocess.run(
+        [browser, "--headless=new", "--no-sandbox", "--disable-gpu",
+         "--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}",
+         "--virtual-time-budget=4000", "--dump-dom", outer.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    found = re.search(r"<title>(.*?)</title>", ended.stdout)
+    assert found is not None
+    title, width, loaded = found[1].split("|")
+    assert title == "Training data: données"
+    assert int(width) <= 390 and loaded == "true"
+
+
+def test_a_folder_that_is_not_prepared_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="nothing"):
+        write_report([tmp_path / "nothing"], tmp_path / "page.html")
