@@ -119,20 +119,20 @@ def histogram(title: str, values: Sequence[float] | FloatArray, unit: str, bins:
 
 
 def bars(title: str, counts: Mapping[str, int]) -> str:
-    """Counts by name, the largest first; the rarest share the last bar."""
+    """Counts by name, the largest first; of many names the most frequent."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     if len(ordered) > _MOST_BARS:
-        rest = ordered[_MOST_BARS - 1 :]
-        ordered = [*ordered[: _MOST_BARS - 1], ("rest", sum(count for _, count in rest))]
+        title = f"{title}: the {_MOST_BARS} most frequent of {len(ordered)}"
+        ordered = ordered[:_MOST_BARS]
     if not ordered:
         return _figure(title, "<p class=soft>not known</p>")
-    step, top, most = _WIDTH / len(ordered), _HEIGHT - _FOOT, max(c for _, c in ordered)
+    step, top = _WIDTH / len(ordered), _HEIGHT - _FOOT
     drawn = "".join(
         f'<rect x="{i * step + 0.5:.1f}" y="{top - h:.1f}" width="{max(step - 1, 0.5):.1f}" '
         f'height="{h:.1f}"><title>{html.escape(name)}: {count}</title></rect>'
         + _text((i + 0.5) * step, _HEIGHT - 4, "middle", name[:5] if len(ordered) > 8 else name)
         for i, (name, count) in enumerate(ordered)
-        for h in [count / most * (top - 4)]
+        for h in [count / ordered[0][1] * (top - 4)]
     )
     return _figure(title, _svg(drawn))
 
