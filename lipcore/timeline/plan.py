@@ -95,7 +95,7 @@ def plan_shots(
     for number, segment in enumerate(flatten(read, skip_tracks=skip_tracks), 1):
         shot = ShotPlan(number, f"{number:04d}_{_plain(segment.clip.name)}", segment)
         shots.append(shot)
-        shot.settings = settings_of([segment.clip, *segment.parents])
+        shot.settings = settings_of([segment.clip, *reversed(segment.parents)])
         for key in (str(number), shot.name):
             if settings and key in settings:
                 shot.settings = settings[key].over(shot.settings)

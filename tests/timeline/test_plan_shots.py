@@ -71,6 +71,16 @@ def test_a_settings_file_goes_before_the_timeline(tmp_path: Path) -> None:
         _plan(tmp_path, _clip(1003, 8), settings={"9": ShotSettings(exclude=True)})
 
 
+def test_the_inner_nest_says_more_than_the_outer(tmp_path: Path) -> None:
+    inner, outer = otio.schema.Stack("inner"), otio.schema.Stack("outer")
+    inner.append(_clip(1003, 8))
+    outer.append(inner)
+    inner.metadata["lipcore"] = {"strength": 0.8}
+    outer.metadata["lipcore"] = {"strength": 0.2, "offset": 2}
+    (shot,) = _plan(tmp_path, outer)
+    assert shot.settings == ShotSettings(strength=0.8, offset=2.0)
+
+
 def test_sequences_that_start_at_a_frame_number_or_at_a_timecode(tmp_path: Path) -> None:
     by_number, by_time = _plan(tmp_path, _clip(1003, 4), _clip(86402, 4, start=86400))
     assert by_number.numbers == by_time.numbers == (1003, 1004, 1005, 1006)
