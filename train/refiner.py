@@ -56,6 +56,7 @@ class RefinerRecipe(Recipe):
         face = load_network(config.vqgan_face, kind="vqgan_face")
         assert isinstance(face, VQGAN)
         self.face = face
+        self.frozen = (face,)
         train, val = load_clips(data, "train"), load_clips(data, "val")
         self.clips = train, val
         self.sampler = CropSampler(train, config.augment)
@@ -78,8 +79,8 @@ class RefinerRecipe(Recipe):
 
     @torch.no_grad()
     def _stage_one(self, crops: Tensor) -> Tensor:
-        face = self.face.to(crops.device)
-        return face.decode(face.quantize(face.encode(crops)).latents).float().clamp(-1, 1)
+        codes = self.face.quantize(self.face.encode(crops))
+        return self.face.decode(codes.latents).float().clamp(-1, 1)
 
     def _degrade(self, crops: Tensor, batch: Batch) -> Tensor:
         small = F.interpolate(crops, scale_factor=0.5, mode="area")
