@@ -197,7 +197,7 @@ def _prepare_clip(
     identity = known.identity or file.stem
     facts: dict[str, Any] = {
         "identity": identity, "split": _split(identity, known, config),
-        "source": file.name, "made_from": _fingerprint(file, config),
+        "source": file.name, "made_from": _fingerprint(file, known, config, meter),
     }
     if known.offset_frames is not None:
         facts["offset_frames"] = known.offset_frames
@@ -264,12 +264,16 @@ def _measured(
     }
 
 
-def _fingerprint(file: Path, config: PrepareConfig) -> str:
+def _fingerprint(
+    file: Path, known: ClipFacts, config: PrepareConfig, meter: SyncMeter
+) -> str:
     """Changes with what a clip's shard was made from and how."""
     stat = file.stat()
+    measured = config.measure_sync and known.offset_frames is None
     made_from = [
         stat.st_size, config.crop_px, config.margin_px, config.shortest_frames,
-        config.measure_sync, config.least_sync,
+        config.measure_sync, config.least_sync, known.offset_frames,
+        meter.digest if measured else None,
     ]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
 
