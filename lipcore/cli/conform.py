@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,17 +79,18 @@ def command(
             "a conform needs --dialogue and --out", hint="Or print the table with --dry-run."
         )
     config = RenderConfig(strength=strength, cache=cache, overwrite=overwrite)
-    for language, path in dubs.items():
-        dub = None if path is None else load_dialogue(path)
-        finder = MediaFinder(options)
-        try:
-            shots = plan_shots(
+    # All dubs are read before the first render: a wrong one costs no hours.
+    loaded = {tag: None if path is None else load_dialogue(path) for tag, path in dubs.items()}
+    with closing(MediaFinder(options)) as finder:
+        plans = {
+            tag: plan_shots(
                 read, finder, dub, handles=handles, skip_tracks=skip_track, settings=settings
             )
-        finally:
-            finder.close()
-        folder = out and out / language
-        _choose(shots, only, read, dub, folder)
+            for tag, dub in loaded.items()
+        }
+    for language, shots in plans.items():
+        dub, folder = loaded[language], out and out / language
+        _choose(shots, only, read, dub, folder, config)
         listener = JsonListener() if as_json else BarListener()
         written: Path | None = None
         if not dry_run:
@@ -146,7 +148,7 @@ def _parse_dialogues(given: tuple[str, ...]) -> dict[str, Path | None]:
 
 def _choose(
     shots: list[ShotPlan], only: tuple[str, ...], read: ReadTimeline, dub: Dialogue | None,
-    out: Path | None,
+    out: Path | None, config: RenderConfig,
 ) -> None:  # fmt: skip
     """Leave out the shots that were not asked for; those that an earlier run rendered stay.
 
@@ -160,7 +162,10 @@ def _choose(
     for shot in shots:
         if not only or shot.problem or {shot.name, str(shot.number)} & set(only):
             continue
-        if out is not None and dub is not None and rendered_before(shot, dub, read.rate, out):
+        if (
+            out is not None and dub is not None
+            and rendered_before(shot, dub, read.rate, out, config)
+        ):  # fmt: skip
             shot.kept = True
         else:
             shot.problem = "not asked for (--only)"

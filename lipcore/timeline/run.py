@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -66,7 +68,10 @@ def render_shots(
         listener.log(f"shot {shot.name}")
         picture = picture_of(shot, out)
         picture.parent.mkdir(parents=True, exist_ok=True)
-        sound = _sound_of(picture)
+        finished = _finished(picture)
+        asked = _asked(shot, dub, rate, config)
+        finished.unlink(missing_ok=True)
+        sound = picture.parent / "dialogue.wav"
         with appearing(sound) as temporary:
             temporary.write_bytes(_cut_dialogue(shot, dub, rate))
         plate = RetimedPlate(open_plate(shot.media), shot.numbers, FIRST_FRAME, rate)
@@ -78,21 +83,25 @@ def render_shots(
         except FaceError as error:
             shot.problem = error.message
             continue
+        with appearing(finished) as temporary:
+            temporary.write_text(asked, encoding="utf-8")
         drawn += result.drawn
     return drawn
 
 
-def rendered_before(shot: ShotPlan, dub: Dialogue, rate: Fraction, out: Path) -> bool:
-    """Whether an earlier run left all frames of a shot, and they say the same dialogue."""
+def rendered_before(
+    shot: ShotPlan, dub: Dialogue, rate: Fraction, out: Path, config: RenderConfig
+) -> bool:
+    """Whether an earlier run finished a shot: these frames, this dialogue, these settings."""
     if shot.problem or shot.media is None:
         return False
     picture = picture_of(shot, out)
-    sound = _sound_of(picture)
+    finished = _finished(picture)
     frames = range(FIRST_FRAME, FIRST_FRAME + len(shot.numbers))
     return (
-        sound.is_file()
+        finished.is_file()
         and all(frame_path(picture, n).is_file() for n in frames)
-        and sound.read_bytes() == _cut_dialogue(shot, dub, rate)
+        and finished.read_text(encoding="utf-8") == _asked(shot, dub, rate, config)
     )
 
 
@@ -110,8 +119,19 @@ def _config_of(shot: ShotPlan, config: RenderConfig) -> RenderConfig:
     return config
 
 
-def _sound_of(picture: Path) -> Path:
-    return picture.parent / "dialogue.wav"
+def _finished(picture: Path) -> Path:
+    """The file that is there once all frames of a shot are; it tells what they show."""
+    return picture.parent / "finished.json"
+
+
+def _asked(shot: ShotPlan, dub: Dialogue, rate: Fraction, config: RenderConfig) -> str:
+    chosen = _config_of(shot, config)
+    said = {
+        "media": str(shot.media), "numbers": list(shot.numbers), "speaker": shot.settings.speaker,
+        "strength": chosen.strength, "offset_frames": chosen.offset_frames,
+        "dialogue": hashlib.sha256(_cut_dialogue(shot, dub, rate)).hexdigest(),
+    }
+    return json.dumps(said)
 
 
 def _cut_dialogue(shot: ShotPlan, dub: Dialogue, rate: Fraction) -> bytes:

@@ -22,6 +22,11 @@ from lipcore.config import from_mapping
 from lipcore.errors import ConfigError
 
 _WORD = "lipsync"
+_VALUED = {
+    "speaker": "Write it as speaker=left.", "strength": "Write it as strength=0.6.",
+    "offset": "Write it as offset=-2.",
+}
+"""Settings that are nothing without a value, and how they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ def settings_of(items: Sequence[Any]) -> ShotSettings:
     found = ShotSettings()
     for item in reversed(items):
         facts = item.metadata.get("lipcore")
-        if isinstance(facts, Mapping) or hasattr(facts, "items"):
+        if isinstance(facts, Mapping):
             # What lipcore wrote of an earlier conform lies under the same name.
             known = {k: v for k, v in facts.items() if k in ShotSettings.__slots__}
             found = _read(known, f"the metadata of {item.name!r}").over(found)
@@ -111,10 +116,12 @@ def _read(values: Any, where: str) -> ShotSettings:
         raise ConfigError(
             f"{where}: {values!r} is no mapping", hint="Write it as {strength: 0.6}."
         )
-    plain = {
-        k: str(v) if k == "speaker" else float(v) if isinstance(v, int) and k != "exclude" else v
-        for k, v in values.items()
-    }
+    plain = {}
+    for name, value in values.items():
+        if isinstance(value, bool) and name in _VALUED:
+            raise ConfigError(f"{where}: {name} has no value", hint=_VALUED[name])
+        number = isinstance(value, int) and name != "exclude"
+        plain[name] = str(value) if name == "speaker" else float(value) if number else value
     try:
         return from_mapping(ShotSettings, plain)
     except ConfigError as error:

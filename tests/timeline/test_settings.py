@@ -39,7 +39,8 @@ def test_json_is_read_as_well(tmp_path: Path) -> None:
     [
         ("3: {strenth: 1}", "no setting 'strenth'"), ("3: {strength: 2}", "from 0 to 1"),
         ("3: loud", "no mapping"), ("- a", "holds no shots"), ("a: [", "neither YAML nor JSON"),
-        ("3: {exclude: 3}", "exclude"), ("3: {offset: .nan}", "number of frames"),
+        ("3: {exclude: 3}", "exclude"), ("3: {offset: true}", "offset has no value"),
+        ("3: {offset: .nan}", "number of frames"),
     ],
 )
 def test_a_wrong_file_is_named_with_what_is_wrong(text: str, says: str, tmp_path: Path) -> None:
@@ -48,6 +49,14 @@ def test_a_wrong_file_is_named_with_what_is_wrong(text: str, says: str, tmp_path
     with pytest.raises(ConfigError, match=says) as caught:
         read_settings(path)
     assert "shots.yaml" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["strength", "speaker", "offset"])
+def test_a_marker_that_leaves_out_the_value_is_an_error(name: str) -> None:
+    clip = otio.schema.Clip("a")
+    clip.markers.append(otio.schema.Marker(f"lipsync {name}"))
+    with pytest.raises(ConfigError, match=f"{name} has no value"):
+        settings_of([clip])
 
 
 def test_a_misspelt_marker_is_an_error() -> None:
