@@ -27,6 +27,8 @@
     |   +-- WeightsVersionError (ValueError)
     +-- DependencyError (ImportError)    9   an optional package or a device is absent
     +-- TrainingError (RuntimeError)    10   data sets and training runs
+    +-- OutOfMemoryError (MemoryError)  11   the machine's memory, or a device's
+    +-- BatchError (RuntimeError)       12   some jobs of a batch failed
 
 The number is the exit code of the command line. Third-party errors are translated where
 lipcore calls the third party, with ``raise ... from error``.
@@ -179,3 +181,15 @@ class TrainingError(LipcoreError, RuntimeError):
     """A data set or a training run cannot go on."""
 
     exit_code = 10
+
+
+class OutOfMemoryError(LipcoreError, MemoryError):
+    """Memory ran out, and doing less at once did not help."""
+
+    exit_code = 11
+
+
+class BatchError(LipcoreError, RuntimeError):
+    """Some jobs of a batch failed; the others are done."""
+
+    exit_code = 12

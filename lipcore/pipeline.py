@@ -18,13 +18,13 @@ from threadpoolctl import threadpool_limits
 from lipcore import __version__
 from lipcore.analysis import ShotAnalysis, analyse, hold_gaps
 from lipcore.cache import Cache, make_key
-from lipcore.errors import ConfigError, NoFaceError
+from lipcore.errors import ConfigError, NoFaceError, OutOfMemoryError
 from lipcore.media.audio import fit_dialogue, load_dialogue, read_sound
 from lipcore.media.color import ColorTransform
 from lipcore.media.plate import Plate, open_plate
 from lipcore.media.writers import VIDEO_SUFFIXES, FrameWriter, open_writer
 from lipcore.models.checkpoint import hash_file
-from lipcore.models.device import check_device
+from lipcore.models.device import check_device, is_out_of_memory
 from lipcore.shapes.asked import ask_shapes
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shot import RenderConfig, Shot
@@ -357,17 +357,32 @@ def _render_frames(
         frame, patch = item
         writer.write(frame, patch, attributes=config.extra)
 
-    written = 0
+    workers, written = config.workers, 0
     # Frames are drawn at once already: threads inside of small products only wait for each other.
     with threadpool_limits(1, user_api="blas"), BackgroundSink(write) as sink:
-        for frame, patch in ordered_map(draw, _stream(plate, left), workers=config.workers):
-            if patch is None:
-                done.passed.append(frame.number)
-            else:
-                done.drawn += 1
-            sink.put((frame, patch))
-            written += 1
-            listener.progress("render", done.kept + written, len(frames))
+        while written < len(left):
+            try:
+                drawn = ordered_map(draw, _stream(plate, left[written:]), workers=workers)
+                for frame, patch in drawn:
+                    if patch is None:
+                        done.passed.append(frame.number)
+                    else:
+                        done.drawn += 1
+                    sink.put((frame, patch))
+                    written += 1
+                    listener.progress("render", done.kept + written, len(frames))
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                if workers == 1:
+                    raise OutOfMemoryError(
+                        f"memory ran out at frame {left[written]}",
+                        hint="End other programs, or render on a machine with more memory: "
+                        "finished frames are kept.",
+                        frame=left[written],
+                    ) from error
+                workers //= 2
+                listener.log(f"memory ran out: {workers} frames are drawn at once from here on")
     return done
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lipcore.cli.progress import BarListener, JsonListener
-from lipcore.cli.rates import parse_rate
 from lipcore.errors import ConfigError
+from lipcore.rates import parse_rate
 from lipcore.shot import RenderConfig
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import sys
 import traceback
 from typing import NoReturn
@@ -17,6 +18,7 @@ _COMMANDS = {
     "demo": ("lipcore.cli.demo", "Make a portrait speak, with nothing to download."),
     "render": ("lipcore.cli.render", "Make the person of a plate say a dialogue."),
     "shapes": ("lipcore.cli.shapes", "Write mouth-shape curves of a dialogue or a plate."),
+    "batch": ("lipcore.cli.batch", "Render the jobs of a file, one queue on one machine."),
     "conform": ("lipcore.cli.conform", "Make the shots of a timeline say a dialogue."),
     "track": ("lipcore.cli.track", "Show the faces that are found in a plate."),
     "adapt": ("lipcore.cli.adapt", "Fine-tune the latent networks to one shot."),
@@ -24,6 +26,7 @@ _COMMANDS = {
     "data": ("lipcore.cli.data", "Prepare footage for training."),
 }
 _INTERRUPTED = 130
+_TERMINATED = 143
 _NAME = "lipcore"
 
 
@@ -50,8 +53,17 @@ def cli(debug: bool) -> None:
     """Lip-sync for film and television: give it a plate and a dialogue track."""
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does: with whole files, ready to go on."""
+
+
+def _on_terminate(number: int, frame: object) -> NoReturn:
+    raise _Terminated
+
+
 def main() -> None:
     """Run the command line; errors end it with one line, a hint, and a code of their own."""
+    signal.signal(signal.SIGTERM, _on_terminate)
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     debug = "--debug" in sys.argv
@@ -65,6 +77,9 @@ def main() -> None:
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
         _end(ConfigError(message, hint=_usage_hint(error)), as_json)
+    except _Terminated:
+        click.echo("terminated: what was finished stays; the same command goes on.", err=True)
+        sys.exit(_TERMINATED)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted: what was finished stays; the same command goes on.", err=True)
         sys.exit(_INTERRUPTED)

@@ -9,25 +9,12 @@ from typing import Any
 import click
 
 from lipcore.cli.progress import BarListener, JsonListener
-from lipcore.cli.rates import parse_rate
-from lipcore.errors import ConfigError
+from lipcore.rates import parse_rate
 from lipcore.shot import DELIVERIES, DETAILS, NO_FACE, SYNTHESES, RenderConfig, Shot
+from lipcore.strength import parse_strength
 from lipcore.types import FrameRange
 
 _DEFAULT = RenderConfig()
-
-
-def _strength(text: str) -> dict[str, Any]:
-    try:
-        return {"strength": float(text)}
-    except ValueError:
-        path = Path(text)
-        if not path.is_file():
-            raise ConfigError(
-                f"--strength {text!r} is neither a number nor a file",
-                hint="Give a number from 0 to 1, or a file with lines 'frame value'.",
-            ) from None
-        return {"strength_curve": path}
 
 
 def _options(function: Callable[..., None]) -> Callable[..., None]:
@@ -98,7 +85,8 @@ def command(
         plate, dialogue, shapes, None if frames is None else FrameRange.parse(frames),
         None if rate is None else parse_rate(rate), colorspace, speaker,
     )
-    config = RenderConfig(**_strength(strength), **settings)
+    amount, curve = parse_strength(strength)
+    config = RenderConfig(strength=amount, strength_curve=curve, **settings)
     if dry_run:
         from lipcore.plan import plan_render
 
