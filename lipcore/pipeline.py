@@ -116,6 +116,7 @@ def render_shot(
         shot.plate, rate=shot.rate, colorspace=shot.colorspace, missing=config.missing_frame
     ) as plate:
         frames = choose_frames(shot, plate)
+        _check_chunk(config, frames)
         # What cannot work shall fail now, not after minutes of tracking.
         dialogue = _dialogue_of(shot, config, plate, frames)
         strength = read_strength(config, frames)
@@ -123,7 +124,7 @@ def render_shot(
         with open_writer(
             out, plate.info, deliver=config.deliver, codec=config.codec,
             sound=_sound_of(shot, plate), sound_offset_s=_begin_of(shot, config, plate, frames),
-            parameter_hash=key, overwrite=config.overwrite, frames=frames,
+            parameter_hash=key, overwrite=config.overwrite, frames=frames, chunk=config.chunk,
         ) as writer:
             color = ColorTransform.of_plate(plate)
             with clock.time("analyse"):
@@ -150,8 +151,9 @@ def render_shot(
                 )
             listener.log(f"synthesis: {renderer.name}")
             with clock.time("render"):
-                done = _render_frames(plate, frames, renderer, writer, config, listener)
-        sidecars = write_sidecars(
+                due = config.chunk or frames
+                done = render_frames(plate, due, renderer, writer, config, listener)
+        sidecars = () if config.chunk is not None else write_sidecars(
             _stem_of(writer.outputs[0], shot.plate),
             picture=_picture_name(writer.outputs, frames),
             info=plate.info,
@@ -163,7 +165,7 @@ def render_shot(
             settings=_settings(shot, config, renderer, weights, key),
         )
     return RenderResult(
-        (*writer.outputs, *sidecars), frames, plate.info.rate, done.drawn, done.kept,
+        (*writer.outputs, *sidecars), due, plate.info.rate, done.drawn, done.kept,
         tuple(done.passed), renderer.name, analysis.cached, clock.seconds,
     )
 
@@ -183,6 +185,35 @@ def choose_frames(shot: Shot, plate: Plate) -> FrameRange:
             hint="Ask for frames that the plate has (--frames).",
         )
     return shot.frames
+
+
+def analyse_shot(
+    shot: Shot, config: RenderConfig, *, listener: RenderListener | None = None
+) -> ShotAnalysis:
+    """Do, and keep in the cache, what a render does before it looks at the dialogue.
+
+    Raises:
+        LipcoreError: What ``render_shot`` would raise of the plate and its faces.
+    """
+    listener = listener or SilentListener()
+    weights = find_weights(config.weights)
+    with open_plate(
+        shot.plate, rate=shot.rate, colorspace=shot.colorspace, missing=config.missing_frame
+    ) as plate:
+        return analyse(
+            plate, choose_frames(shot, plate), speaker=shot.speaker,
+            color=ColorTransform.of_plate(plate), basis=ShapeBasis.load(weights),
+            cache=Cache(config.cache), progress=listener.progress,
+        )
+
+
+def _check_chunk(config: RenderConfig, frames: FrameRange) -> None:
+    chunk = config.chunk
+    if chunk is not None and not (chunk.first in frames and chunk.last in frames):
+        raise ConfigError(
+            f"the chunk {chunk} is not all in the frames of the shot, {frames}",
+            hint="A chunk is a part of what --frames asks for.",
+        )
 
 
 def _apply_policies(
@@ -276,7 +307,7 @@ def _sound_of(shot: Shot, plate: Plate) -> tuple[FloatArray, int] | None:
 
 def _parameter_key(shot: Shot, config: RenderConfig, plate: Plate, weights: WeightsSet) -> str:
     """A hash of all that a finished frame depends on."""
-    ignored = {"overwrite", "workers", "cache", "device"}
+    ignored = {"overwrite", "workers", "cache", "device", "chunk"}
     settings = {
         f.name: getattr(config, f.name)
         for f in dataclasses.fields(config)
@@ -335,7 +366,7 @@ class _Done:
     passed: list[int] = field(default_factory=list)
 
 
-def _render_frames(
+def render_frames(
     plate: Plate,
     frames: FrameRange,
     renderer: MouthRenderer,

@@ -85,6 +85,9 @@ class RenderConfig:
     """Frames that are drawn at once."""
     cache: Path | None = None
     """Folder for what does not depend on the dialogue; None takes the user's cache folder."""
+    chunk: FrameRange | None = None
+    """Write only this part of the shot's frames, with the same pixels as in the whole; other
+    processes write the rest, and a last run without a chunk completes the output."""
     exclude_frames: int = -1
     """For measurement: shut out sources this near in time to the frame drawn; -1 for none."""
     extra: dict[str, str] = field(default_factory=dict)

@@ -24,6 +24,8 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--out", type=click.Path(path_type=Path), required=True,
                      help="Folder, pattern (name.####.exr) or video file."),
         click.option("--frames", help="Range, as 1001-1050. Default: all."),
+        click.option("--chunk", help="Write only this part of the frames, beside other processes "
+                     "that write the rest; run once more without it at the end."),
         click.option("--rate", help="Frames a second, as 24, 23.976 or 24000/1001."),
         click.option("--colorspace", help="Encoding of the plate, as ACEScg or rec709."),
         click.option("--deliver", type=click.Choice(DELIVERIES),
@@ -61,6 +63,8 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
                      help="Folder for what does not depend on the dialogue."),
         click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout."),
         click.option("--dry-run", is_flag=True, help="Print the plan and write nothing."),
+        click.option("--analyse-only", is_flag=True,
+                     help="Find faces and mouths for the cache, and render nothing."),
         click.option("--overwrite", is_flag=True, help="Replace an output of other settings."),
         click.option("--debug", is_flag=True, hidden=True),
     ]  # fmt: skip
@@ -74,7 +78,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 def command(
     plate: Path, dialogue: Path | None, out: Path, frames: str | None, rate: str | None,
     colorspace: str | None, speaker: str, strength: str, shapes: Path | None, as_json: bool,
-    dry_run: bool, debug: bool, **settings: Any,
+    dry_run: bool, analyse_only: bool, chunk: str | None, debug: bool, **settings: Any,
 ) -> None:  # fmt: skip
     """Make the person of PLATE say DIALOGUE.
 
@@ -86,7 +90,10 @@ def command(
         None if rate is None else parse_rate(rate), colorspace, speaker,
     )
     amount, curve = parse_strength(strength)
-    config = RenderConfig(strength=amount, strength_curve=curve, **settings)
+    config = RenderConfig(
+        strength=amount, strength_curve=curve,
+        chunk=None if chunk is None else FrameRange.parse(chunk), **settings,
+    )
     if dry_run:
         from lipcore.plan import plan_render
 
@@ -96,9 +103,15 @@ def command(
         else:
             click.echo(plan.as_text())
         return
-    from lipcore.pipeline import render_shot
+    from lipcore.pipeline import analyse_shot, render_shot
 
     listener = JsonListener() if as_json else BarListener()
+    if analyse_only:
+        with listener:
+            analysis = analyse_shot(shot, config, listener=listener)
+        if isinstance(listener, JsonListener):
+            listener.emit(event="done", frames=str(analysis.track.frames), cached=analysis.cached)
+        return
     with listener:
         result = render_shot(shot, config, out, listener=listener)
     if isinstance(listener, JsonListener):

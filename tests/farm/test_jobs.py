@@ -54,7 +54,7 @@ def test_every_option_of_render_is_an_option_of_a_job() -> None:
     ours = {name.replace("_", "-") for name in JobSettings.__slots__} - {"name"}
     theirs = {
         option.name.replace("_", "-") for option in render_command.params if option.name
-    } - {"as-json", "dry-run", "debug"}
+    } - {"as-json", "dry-run", "debug", "chunk", "analyse-only"}
     assert ours == theirs
 
 
