@@ -77,12 +77,12 @@ def main() -> None:
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
         _end(ConfigError(message, hint=_usage_hint(error)), as_json)
-    except _Terminated:
-        click.echo("terminated: what was finished stays; the same command goes on.", err=True)
-        sys.exit(_TERMINATED)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted: what was finished stays; the same command goes on.", err=True)
-        sys.exit(_INTERRUPTED)
+    except (click.Abort, KeyboardInterrupt) as error:
+        # click turns an interrupt into its own Abort.
+        terminated = isinstance(error.__cause__ or error, _Terminated)
+        word = "terminated" if terminated else "interrupted"
+        click.echo(f"{word}: what was finished stays; the same command goes on.", err=True)
+        sys.exit(_TERMINATED if terminated else _INTERRUPTED)
 
 
 def _end(error: LipcoreError, as_json: bool) -> NoReturn:
