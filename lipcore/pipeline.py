@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -51,6 +51,14 @@ class RenderListener(Protocol):
         """A decision or a policy that was applied, in words."""
 
 
+@runtime_checkable
+class FrameListener(Protocol):
+    """A listener that is told of single frames, too."""
+
+    def frame_done(self, number: int, path: Path) -> None:
+        """A frame is written; ``path`` is its file, or the video that takes it."""
+
+
 class SilentListener:
     """Takes no notice."""
 
@@ -80,6 +88,15 @@ class RenderResult:
     """The shot had been analysed before."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time by stage."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {
+            "outputs": [str(path) for path in self.outputs], "frames": str(self.frames),
+            "rate": str(self.rate), "drawn": self.drawn, "kept": self.kept,
+            "passed": list(self.passed), "synthesis": self.synthesis, "cached": self.cached,
+            "seconds": self.seconds,
+        }
 
 
 def render_shot(
@@ -356,6 +373,8 @@ def _render_frames(
     def write(item: tuple[Frame, Patch | None]) -> None:
         frame, patch = item
         writer.write(frame, patch, attributes=config.extra)
+        if isinstance(listener, FrameListener):
+            listener.frame_done(frame.number, _file_of(writer, frames, frame.number))
 
     written = 0
     # Frames are drawn at once already: threads inside of small products only wait for each other.
@@ -369,6 +388,11 @@ def _render_frames(
             written += 1
             listener.progress("render", done.kept + written, len(frames))
     return done
+
+
+def _file_of(writer: FrameWriter, frames: FrameRange, number: int) -> Path:
+    outputs = writer.outputs
+    return outputs[frames.index(number) if len(outputs) > 1 else 0]
 
 
 def _stream(plate: Plate, numbers: list[int]) -> Iterator[Frame]:

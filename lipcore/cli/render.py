@@ -114,12 +114,7 @@ def command(
     with listener:
         result = render_shot(shot, config, out, listener=listener)
     if isinstance(listener, JsonListener):
-        listener.emit(
-            event="done", outputs=[str(p) for p in result.outputs], frames=str(result.frames),
-            rate=str(result.rate), drawn=result.drawn, kept=result.kept,
-            passed=list(result.passed), synthesis=result.synthesis, cached=result.cached,
-            seconds=result.seconds,
-        )
+        listener.emit(event="done", **result.as_dict())
         return
     click.echo(f"{result.drawn} frames drawn, {result.kept} kept, {len(result.passed)} passed")
     picture = result.outputs[0]
