@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import time
@@ -21,6 +22,7 @@ from lipcore.cache import Cache, make_key
 from lipcore.errors import ConfigError, NoFaceError
 from lipcore.media.audio import fit_dialogue, load_dialogue, read_sound
 from lipcore.media.color import ColorTransform
+from lipcore.media.holdout import HoldOut, hold_out, with_mattes
 from lipcore.media.plate import Plate, open_plate
 from lipcore.media.writers import VIDEO_SUFFIXES, FrameWriter, open_writer
 from lipcore.models.checkpoint import hash_file
@@ -129,14 +131,18 @@ def render_shot(
     torch.manual_seed(config.seed)
     weights = find_weights(config.weights)
     basis = ShapeBasis.load(weights)
-    with plate or open_plate(
-        shot.plate, rate=shot.rate, colorspace=shot.colorspace, missing=config.missing_frame
-    ) as plate:
+    with contextlib.ExitStack() as stack:
+        plate = stack.enter_context(plate or open_plate(
+            shot.plate, rate=shot.rate, colorspace=shot.colorspace, missing=config.missing_frame
+        ))  # fmt: skip
         frames = choose_frames(shot, plate)
         # What cannot work shall fail now, not after minutes of tracking.
         dialogue = _dialogue_of(shot, config, plate, frames)
         strength = read_strength(config, frames)
-        key = _parameter_key(shot, config, plate, weights)
+        matte = None
+        if shot.holdout is not None:
+            matte = stack.enter_context(HoldOut(shot.holdout, plate.info.display))
+        key = _parameter_key(shot, config, plate, weights, matte)
         with open_writer(
             out, plate.info, deliver=config.deliver, codec=config.codec,
             sound=_sound_of(shot, plate), sound_offset_s=_begin_of(shot, config, plate, frames),
@@ -167,7 +173,9 @@ def render_shot(
                 )
             listener.log(f"synthesis: {renderer.name}")
             with clock.time("render"):
-                done = _render_frames(plate, frames, renderer, writer, config, listener)
+                done = _render_frames(
+                    plate, frames, renderer, matte, writer, config, listener
+                )
         sidecars = write_sidecars(
             _stem_of(writer.outputs[0], shot.plate),
             picture=_picture_name(writer.outputs, frames),
@@ -291,7 +299,9 @@ def _sound_of(shot: Shot, plate: Plate) -> tuple[FloatArray, int] | None:
     return read_sound(shot.plate) if plate.info.has_audio else None
 
 
-def _parameter_key(shot: Shot, config: RenderConfig, plate: Plate, weights: WeightsSet) -> str:
+def _parameter_key(
+    shot: Shot, config: RenderConfig, plate: Plate, weights: WeightsSet, matte: HoldOut | None
+) -> str:
     """A hash of all that a finished frame depends on."""
     ignored = {"overwrite", "workers", "cache", "device"}
     settings = {
@@ -304,6 +314,8 @@ def _parameter_key(shot: Shot, config: RenderConfig, plate: Plate, weights: Weig
     networks = [(kind, hash_file(weights.file(kind))) for kind in weights.kinds()]
     if weights.adaptation is not None:
         networks.append(("adaptation", hash_file(weights.adaptation)))
+    if matte is not None:
+        files.append(matte.content_key())
     return make_key(
         __version__, plate.content_key(), plate.info.rate, plate.info.colorspace, shot.speaker,
         shot.frames, sorted(settings.items(), key=str), files, networks,
@@ -320,6 +332,7 @@ def _settings(
         "dialogue": None if shot.dialogue is None else str(shot.dialogue),
         "shapes": None if shot.shapes is None else str(shot.shapes),
         "speaker": shot.speaker,
+        "holdout": None if shot.holdout is None else str(shot.holdout),
         "synthesis": renderer.name,
         "weights_sha256": {kind: hash_file(weights.file(kind)) for kind in weights.kinds()},
         "parameters": key,
@@ -356,6 +369,7 @@ def _render_frames(
     plate: Plate,
     frames: FrameRange,
     renderer: MouthRenderer,
+    matte: HoldOut | None,
     writer: FrameWriter,
     config: RenderConfig,
     listener: RenderListener,
@@ -367,8 +381,12 @@ def _render_frames(
     if done.kept:
         listener.log(f"{done.kept} frames were finished before: kept")
 
-    def draw(frame: Frame) -> tuple[Frame, Patch | None]:
-        return frame, renderer.render(frame)
+    def draw(item: tuple[Frame, FloatArray | None]) -> tuple[Frame, Patch | None]:
+        frame, held_out = item
+        patch = renderer.render(frame)
+        if patch is not None and held_out is not None:
+            patch = hold_out(patch, held_out)
+        return frame, patch
 
     def write(item: tuple[Frame, Patch | None]) -> None:
         frame, patch = item
@@ -379,7 +397,8 @@ def _render_frames(
     written = 0
     # Frames are drawn at once already: threads inside of small products only wait for each other.
     with threadpool_limits(1, user_api="blas"), BackgroundSink(write) as sink:
-        for frame, patch in ordered_map(draw, _stream(plate, left), workers=config.workers):
+        items = zip(_stream(plate, left), with_mattes(left, matte), strict=True)
+        for frame, patch in ordered_map(draw, items, workers=config.workers):
             if patch is None:
                 done.passed.append(frame.number)
             else:

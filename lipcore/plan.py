@@ -15,6 +15,7 @@ from lipcore.cache import Cache
 from lipcore.errors import MediaError, MissingFrameError, NoFaceError
 from lipcore.media.audio import fit_dialogue, load_dialogue
 from lipcore.media.color import ColorTransform
+from lipcore.media.holdout import HoldOut
 from lipcore.media.locate import frame_path
 from lipcore.media.plate import Plate, open_plate
 from lipcore.media.writers import VIDEO_SUFFIXES, plan_output
@@ -165,6 +166,8 @@ def plan_render(shot: Shot, config: RenderConfig, out: Path) -> RenderPlan:
     ) as plate:
         info = plate.info
         frames = choose_frames(shot, plate)
+        if shot.holdout is not None:
+            HoldOut(shot.holdout, plate.info.display).close()
         read_strength(config, frames)
         target = plan_output(
             out, info, deliver=config.deliver or "full", codec=config.codec
