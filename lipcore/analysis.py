@@ -74,17 +74,7 @@ def analyse(
         FaceError: No face, not the one asked for, or one that is too small.
         MediaError: The plate cannot be read.
     """
-
-    def build_tracks(folder: Path) -> None:
-        tracks = track_plate(
-            plate, frames, color=color, progress=lambda n, m: progress("track", n, m)
-        )
-        save_tracks(folder / "tracks.npz", tracks)
-
-    track_key = tracks_key(plate, frames, color)
-    tracks, had_tracks = _cached(
-        cache, "tracks", track_key, build_tracks, lambda folder: load_tracks(folder / "tracks.npz")
-    )
+    tracks, had_tracks = find_tracks(plate, frames, color=color, cache=cache, progress=progress)
     track = cover(select_speaker(tracks, speaker), frames)
 
     def build_bank(folder: Path) -> None:
@@ -96,10 +86,39 @@ def analyse(
                     writer.add(frame, square[index], track.pixel_aspect)
                 progress("bank", done, len(frames))
 
-    bank_key = make_key(track_key, track.track_id)
+    bank_key = make_key(tracks_key(plate, frames, color), track.track_id)
     bank, had_bank = _cached(cache, "bank", bank_key, build_bank, FrameBank)
     values, neutral = basis.measure(to_square(track.landmarks, track.pixel_aspect))
     return ShotAnalysis(track, values, neutral, bank, had_tracks and had_bank)
+
+
+def find_tracks(
+    plate: Plate, frames: FrameRange, *, color: ColorTransform, cache: Cache, progress: Progress
+) -> tuple[list[FaceTrack], bool]:
+    """The tracks of all faces, and whether the cache had them.
+
+    Args:
+        plate: The plate.
+        frames: Which of its frames.
+        color: Between the plate's encoding and display-referred values.
+        cache: Where tracks are kept.
+        progress: Told of the stage ``track``.
+
+    Raises:
+        FaceError: No face, or only such that are too small.
+        MediaError: The plate cannot be read.
+    """
+
+    def build(folder: Path) -> None:
+        tracks = track_plate(
+            plate, frames, color=color, progress=lambda n, m: progress("track", n, m)
+        )
+        save_tracks(folder / "tracks.npz", tracks)
+
+    return _cached(
+        cache, "tracks", tracks_key(plate, frames, color), build,
+        lambda folder: load_tracks(folder / "tracks.npz"),
+    )
 
 
 def _cached(

@@ -156,6 +156,11 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
             return tuple(_convert(args[0], v, where) for v in value)
         if len(args) == len(value):
             return tuple(_convert(a, v, where) for a, v in zip(args, value, strict=True))
+    if origin is dict and isinstance(value, Mapping):
+        return {
+            _convert(args[0], k, where): _convert(args[1], v, f"{where}: {k}")
+            for k, v in value.items()
+        }
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if kind is int and isinstance(value, int) and not isinstance(value, bool):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from lipcore.cache import Cache, make_key
 from lipcore.errors import ConfigError, NoFaceError, OutOfMemoryError
 from lipcore.media.audio import fit_dialogue, load_dialogue, read_sound
 from lipcore.media.color import ColorTransform
+from lipcore.media.holdout import HoldOut, hold_out, with_mattes
 from lipcore.media.plate import Plate, open_plate
 from lipcore.media.writers import VIDEO_SUFFIXES, FrameWriter, open_writer
 from lipcore.models.checkpoint import hash_file
@@ -49,6 +51,14 @@ class RenderListener(Protocol):
 
     def log(self, message: str) -> None:
         """A decision or a policy that was applied, in words."""
+
+
+@runtime_checkable
+class FrameListener(Protocol):
+    """A listener that is told of single frames, too."""
+
+    def frame_done(self, number: int, path: Path) -> None:
+        """A frame is written; ``path`` is its file, or the video that takes it."""
 
 
 class SilentListener:
@@ -81,6 +91,15 @@ class RenderResult:
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time by stage."""
 
+    def as_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {
+            "outputs": [str(path) for path in self.outputs], "frames": str(self.frames),
+            "rate": str(self.rate), "drawn": self.drawn, "kept": self.kept,
+            "passed": list(self.passed), "synthesis": self.synthesis, "cached": self.cached,
+            "seconds": self.seconds,
+        }
+
 
 def render_shot(
     shot: Shot,
@@ -112,15 +131,19 @@ def render_shot(
     torch.manual_seed(config.seed)
     weights = find_weights(config.weights)
     basis = ShapeBasis.load(weights)
-    with plate or open_plate(
-        shot.plate, rate=shot.rate, colorspace=shot.colorspace, missing=config.missing_frame
-    ) as plate:
+    with contextlib.ExitStack() as stack:
+        plate = stack.enter_context(plate or open_plate(
+            shot.plate, rate=shot.rate, colorspace=shot.colorspace, missing=config.missing_frame
+        ))  # fmt: skip
         frames = choose_frames(shot, plate)
         _check_chunk(config, frames)
         # What cannot work shall fail now, not after minutes of tracking.
         dialogue = _dialogue_of(shot, config, plate, frames)
         strength = read_strength(config, frames)
-        key = _parameter_key(shot, config, plate, weights)
+        matte = None
+        if shot.holdout is not None:
+            matte = stack.enter_context(HoldOut(shot.holdout, plate.info.display))
+        key = _parameter_key(shot, config, plate, weights, matte)
         with open_writer(
             out, plate.info, deliver=config.deliver, codec=config.codec,
             sound=_sound_of(shot, plate), sound_offset_s=_begin_of(shot, config, plate, frames),
@@ -152,7 +175,7 @@ def render_shot(
             listener.log(f"synthesis: {renderer.name}")
             with clock.time("render"):
                 due = config.chunk or frames
-                done = render_frames(plate, due, renderer, writer, config, listener)
+                done = render_frames(plate, due, renderer, matte, writer, config, listener)
         sidecars = () if config.chunk is not None else write_sidecars(
             _stem_of(writer.outputs[0], shot.plate),
             picture=_picture_name(writer.outputs, frames),
@@ -305,7 +328,9 @@ def _sound_of(shot: Shot, plate: Plate) -> tuple[FloatArray, int] | None:
     return read_sound(shot.plate) if plate.info.has_audio else None
 
 
-def _parameter_key(shot: Shot, config: RenderConfig, plate: Plate, weights: WeightsSet) -> str:
+def _parameter_key(
+    shot: Shot, config: RenderConfig, plate: Plate, weights: WeightsSet, matte: HoldOut | None
+) -> str:
     """A hash of all that a finished frame depends on."""
     ignored = {"overwrite", "workers", "cache", "device", "chunk"}
     settings = {
@@ -318,6 +343,8 @@ def _parameter_key(shot: Shot, config: RenderConfig, plate: Plate, weights: Weig
     networks = [(kind, hash_file(weights.file(kind))) for kind in weights.kinds()]
     if weights.adaptation is not None:
         networks.append(("adaptation", hash_file(weights.adaptation)))
+    if matte is not None:
+        files.append(matte.content_key())
     return make_key(
         __version__, plate.content_key(), plate.info.rate, plate.info.colorspace, shot.speaker,
         shot.frames, sorted(settings.items(), key=str), files, networks,
@@ -334,6 +361,7 @@ def _settings(
         "dialogue": None if shot.dialogue is None else str(shot.dialogue),
         "shapes": None if shot.shapes is None else str(shot.shapes),
         "speaker": shot.speaker,
+        "holdout": None if shot.holdout is None else str(shot.holdout),
         "synthesis": renderer.name,
         "weights_sha256": {kind: hash_file(weights.file(kind)) for kind in weights.kinds()},
         "parameters": key,
@@ -370,6 +398,7 @@ def render_frames(
     plate: Plate,
     frames: FrameRange,
     renderer: MouthRenderer,
+    matte: HoldOut | None,
     writer: FrameWriter,
     config: RenderConfig,
     listener: RenderListener,
@@ -381,20 +410,27 @@ def render_frames(
     if done.kept:
         listener.log(f"{done.kept} frames were finished before: kept")
 
-    def draw(frame: Frame) -> tuple[Frame, Patch | None]:
-        return frame, renderer.render(frame)
+    def draw(item: tuple[Frame, FloatArray | None]) -> tuple[Frame, Patch | None]:
+        frame, held_out = item
+        patch = renderer.render(frame)
+        if patch is not None and held_out is not None:
+            patch = hold_out(patch, held_out)
+        return frame, patch
 
     def write(item: tuple[Frame, Patch | None]) -> None:
         frame, patch = item
         writer.write(frame, patch, attributes=config.extra)
+        if isinstance(listener, FrameListener):
+            listener.frame_done(frame.number, writer.file_of(frame.number))
 
     workers, written = config.workers, 0
     # Frames are drawn at once already: threads inside of small products only wait for each other.
     with threadpool_limits(1, user_api="blas"), BackgroundSink(write) as sink:
         while written < len(left):
+            rest = left[written:]
+            items = zip(_stream(plate, rest), with_mattes(rest, matte), strict=True)
             try:
-                drawn = ordered_map(draw, _stream(plate, left[written:]), workers=workers)
-                for frame, patch in drawn:
+                for frame, patch in ordered_map(draw, items, workers=workers):
                     if patch is None:
                         done.passed.append(frame.number)
                     else:

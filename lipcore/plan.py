@@ -15,6 +15,7 @@ from lipcore.cache import Cache
 from lipcore.errors import MediaError, MissingFrameError, NoFaceError
 from lipcore.media.audio import fit_dialogue, load_dialogue
 from lipcore.media.color import ColorTransform
+from lipcore.media.holdout import HoldOut
 from lipcore.media.locate import frame_path
 from lipcore.media.plate import Plate, open_plate
 from lipcore.media.writers import VIDEO_SUFFIXES, plan_output
@@ -218,6 +219,8 @@ def _check(plate: Plate, shot: Shot, config: RenderConfig, out: Path) -> Checked
     weights = find_weights(config.weights)
     frames = choose_frames(shot, plate)
     read_strength(config, frames)
+    if shot.holdout is not None:
+        HoldOut(shot.holdout, plate.info.display).close()
     target = plan_output(out, plate.info, deliver=config.deliver or "full", codec=config.codec)
     sound = _plan_sound(shot, config, plate.info, frames, weights)
     return CheckedRender(plate.info, frames, target, sound)

@@ -40,6 +40,9 @@ class Shot:
     """Encoding of the plate, where it does not say or is wrong."""
     speaker: str = "largest"
     """``largest``, ``left``, ``right``, ``X,Y`` in plate pixels, or ``track:N``."""
+    holdout: Path | None = None
+    """A matte, numbered and sized as the plate, or one still for all frames: 1 where hands,
+    microphones and the like pass before the mouth and the plate is to stay."""
 
     def __post_init__(self) -> None:
         if self.dialogue is None and self.shapes is None:

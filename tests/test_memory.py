@@ -52,7 +52,7 @@ def _render(plate_path: Path, out: Path, most: int) -> tuple[list[int], list[str
         out, plate.info, frames=plate.info.frames, parameter_hash="k"
     ) as writer:
         done = render_frames(
-            plate, plate.info.frames, Starved(most), writer, RenderConfig(workers=4), heard
+            plate, plate.info.frames, Starved(most), None, writer, RenderConfig(workers=4), heard
         )
     return done.passed, heard.lines
 

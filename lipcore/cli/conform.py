@@ -17,7 +17,6 @@ from lipcore.shot import RenderConfig
 if TYPE_CHECKING:
     from lipcore.timeline.plan import ShotPlan
     from lipcore.timeline.read import ReadTimeline
-    from lipcore.types import Dialogue
 
 _TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 """A language tag, as BCP 47 has them."""
@@ -65,6 +64,7 @@ def command(
     "lipsync exclude" or "lipsync speaker=left strength=0.6". --settings goes before them.
     """
     from lipcore.media.audio import load_dialogue
+    from lipcore.timeline.choose import choose_shots
     from lipcore.timeline.media_links import LinkOptions, MediaFinder, parse_path_map
     from lipcore.timeline.plan import plan_shots, table
     from lipcore.timeline.read import read_timeline
@@ -90,7 +90,7 @@ def command(
         }
     for language, shots in plans.items():
         dub, folder = loaded[language], out and out / language
-        _choose(shots, only, read, dub, folder, config)
+        choose_shots(shots, only, read, dub, folder, config)
         listener = JsonListener() if as_json else BarListener()
         written: Path | None = None
         if not dry_run:
@@ -144,28 +144,3 @@ def _parse_dialogues(given: tuple[str, ...]) -> dict[str, Path | None]:
             )
         dubs[tag] = Path(file)
     return dubs or {"": None}
-
-
-def _choose(
-    shots: list[ShotPlan], only: tuple[str, ...], read: ReadTimeline, dub: Dialogue | None,
-    out: Path | None, config: RenderConfig,
-) -> None:  # fmt: skip
-    """Leave out the shots that were not asked for; those that an earlier run rendered stay.
-
-    Raises:
-        ConfigError: No shot has a name or number that was asked for.
-    """
-    from lipcore.timeline.plan import check_names
-    from lipcore.timeline.run import rendered_before
-
-    check_names(shots, only)
-    for shot in shots:
-        if not only or shot.problem or {shot.name, str(shot.number)} & set(only):
-            continue
-        if (
-            out is not None and dub is not None
-            and rendered_before(shot, dub, read.rate, out, config)
-        ):  # fmt: skip
-            shot.kept = True
-        else:
-            shot.problem = "not asked for (--only)"

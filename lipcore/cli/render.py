@@ -33,6 +33,8 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--codec", help="prores4444, prores422hq, dnxhr_hqx, h264 or ffv1."),
         click.option("--speaker", default="largest", show_default=True,
                      help="largest, left, right, X,Y or track:N."),
+        click.option("--holdout", type=click.Path(path_type=Path),
+                     help="Matte of hands or microphones before the mouth: 1 keeps the plate."),
         click.option("--strength", default="1", show_default=True,
                      help="0 to 1, or a file of 'frame value' lines."),
         click.option("--offset-frames", type=float, default=0.0, show_default=True,
@@ -77,8 +79,9 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 @_options
 def command(
     plate: Path, dialogue: Path | None, out: Path, frames: str | None, rate: str | None,
-    colorspace: str | None, speaker: str, strength: str, shapes: Path | None, as_json: bool,
-    dry_run: bool, analyse_only: bool, chunk: str | None, debug: bool, **settings: Any,
+    colorspace: str | None, speaker: str, holdout: Path | None, strength: str,
+    shapes: Path | None, as_json: bool, dry_run: bool, analyse_only: bool, chunk: str | None,
+    debug: bool, **settings: Any,
 ) -> None:  # fmt: skip
     """Make the person of PLATE say DIALOGUE.
 
@@ -87,7 +90,7 @@ def command(
     """
     shot = Shot(
         plate, dialogue, shapes, None if frames is None else FrameRange.parse(frames),
-        None if rate is None else parse_rate(rate), colorspace, speaker,
+        None if rate is None else parse_rate(rate), colorspace, speaker, holdout,
     )
     amount, curve = parse_strength(strength)
     config = RenderConfig(
@@ -115,12 +118,7 @@ def command(
     with listener:
         result = render_shot(shot, config, out, listener=listener)
     if isinstance(listener, JsonListener):
-        listener.emit(
-            event="done", outputs=[str(p) for p in result.outputs], frames=str(result.frames),
-            rate=str(result.rate), drawn=result.drawn, kept=result.kept,
-            passed=list(result.passed), synthesis=result.synthesis, cached=result.cached,
-            seconds=result.seconds,
-        )
+        listener.emit(event="done", **result.as_dict())
         return
     click.echo(f"{result.drawn} frames drawn, {result.kept} kept, {len(result.passed)} passed")
     picture = result.outputs[0]

@@ -33,7 +33,7 @@ from lipcore.weights import shipped_names
 MOST_JOBS = 10_000
 _TEXTS = ("frames", "rate", "strength", "speaker", "name", "weights")
 """Options that YAML may take for numbers."""
-_PATHS = ("plate", "dialogue", "out", "shapes", "cache")
+_PATHS = ("plate", "dialogue", "out", "shapes", "holdout", "cache")
 _NAME = re.compile(r"[\w.-]{1,80}")
 _DEFAULT = RenderConfig()
 
@@ -54,6 +54,7 @@ class JobSettings:
     deliver: Deliver | None = None
     codec: str | None = None
     speaker: str = "largest"
+    holdout: str | None = None
     strength: str = "1"
     """A number from 0 to 1, or the path of a curve."""
     offset_frames: float = 0.0
@@ -180,6 +181,7 @@ def _read_job(entry: Any, defaults: Any, number: int, folder: Path, where: str) 
             Path(given.plate), _path(given.dialogue), _path(given.shapes),
             None if given.frames is None else FrameRange.parse(given.frames),
             _rate(given.rate), given.colorspace, given.speaker,
+            _path(given.holdout),
         )
         strength, curve = parse_strength(given.strength)
         config = RenderConfig(

@@ -99,6 +99,9 @@ class VideoWriter(FrameWriter):
         starts = range(self._chunk.first, self._chunk.last + 1, SEGMENT_FRAMES)
         return tuple(self._segment_path(start) for start in starts)
 
+    def file_of(self, number: int) -> Path:
+        return self._path
+
     @property
     def notes(self) -> tuple[str, ...]:
         return self._form.notes if self._form else ()

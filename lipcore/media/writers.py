@@ -39,6 +39,10 @@ class FrameWriter(abc.ABC):
     def outputs(self) -> tuple[Path, ...]:
         """The files that the output consists of: one video, or one image a frame."""
 
+    @abc.abstractmethod
+    def file_of(self, number: int) -> Path:
+        """The file that will hold a frame: the frame's own, or the video."""
+
     @property
     @abc.abstractmethod
     def notes(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lipcore.models.checkpoint import load_network
+from lipcore.models.checkpoint import shared_network
 from lipcore.models.inner_mouth import (
     BOX_HEIGHT,
     BOX_ORIGIN,
@@ -105,7 +105,7 @@ class InnerMouthPainter:
     def __init__(self, weights: WeightsSet, device: str = "cpu") -> None:
         self._device = device
         self._network = (
-            load_network(weights.file(_KIND), kind=_KIND, device=device)
+            shared_network(weights.file(_KIND), kind=_KIND, device=device)
             if weights.has(_KIND)
             else None
         )
