@@ -12,7 +12,6 @@ import click
 from lipcore.cli.progress import JsonListener
 
 if TYPE_CHECKING:
-    from lipcore.errors import LipcoreError
     from lipcore.farm.batch import JobStatus
     from lipcore.farm.check import JobCheck
 
@@ -46,8 +45,8 @@ def command(
     from lipcore.cli.batch_table import TableListener
     from lipcore.errors import BatchError
     from lipcore.farm.batch import BatchLimits, report, run_batch
-    from lipcore.farm.check import check_jobs
-    from lipcore.farm.jobs import merge_problems, read_jobs
+    from lipcore.farm.check import check_jobs, raise_wrong
+    from lipcore.farm.jobs import read_jobs
     from lipcore.media.output_files import appearing
 
     limits = BatchLimits(
@@ -57,9 +56,7 @@ def command(
     jobs = read_jobs(jobs_path)
     with listener:
         checks = check_jobs(jobs, told=listener.checked)
-        wrong = [check for check in checks if check.error is not None]
-        if wrong:
-            raise merge_problems([_named(check) for check in wrong], str(jobs_path))
+        raise_wrong(checks, str(jobs_path))
         if dry_run:
             listener.planned(checks)
             return
@@ -75,14 +72,6 @@ def command(
             hint="Mend what their lines say and run the same command: the others are kept.",
             failed=[job.name for job in ended if job.state == "failed"],
         )
-
-
-def _named(check: JobCheck) -> LipcoreError:
-    """The error of a job, with the job's name."""
-    assert check.error is not None
-    error = check.error
-    error.message = f"job {check.job.name}: {error.message}"
-    return error
 
 
 class _JsonBatch(JsonListener):

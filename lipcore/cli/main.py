@@ -19,6 +19,8 @@ _COMMANDS = {
     "render": ("lipcore.cli.render", "Make the person of a plate say a dialogue."),
     "shapes": ("lipcore.cli.shapes", "Write mouth-shape curves of a dialogue or a plate."),
     "batch": ("lipcore.cli.batch", "Render the jobs of a file, one queue on one machine."),
+    "submit": ("lipcore.cli.submit", "Write the jobs of a file as bundles for a render farm."),
+    "farm": ("lipcore.cli.farm", "What a farm's tasks run; bundles call it."),
     "conform": ("lipcore.cli.conform", "Make the shots of a timeline say a dialogue."),
     "track": ("lipcore.cli.track", "Show the faces that are found in a plate."),
     "adapt": ("lipcore.cli.adapt", "Fine-tune the latent networks to one shot."),

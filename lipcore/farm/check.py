@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lipcore.errors import ConfigError, LipcoreError
-from lipcore.farm.jobs import Job
+from lipcore.farm.jobs import Job, merge_problems
 from lipcore.media.writers import VIDEO_SUFFIXES
 from lipcore.plan import CheckedRender, check_render
 
@@ -61,6 +61,21 @@ def check_jobs(
         JobCheck(c.job, c.checked, clashes[c.job.name]) if c.job.name in clashes else c
         for c in checks
     ]
+
+
+def raise_wrong(checks: list[JobCheck], where: str) -> None:
+    """Refuse jobs of which one cannot be done.
+
+    Raises:
+        LipcoreError: All that is wrong, each with the name of its job.
+    """
+    wrong: list[LipcoreError] = []
+    for check in checks:
+        if check.error is not None:
+            check.error.message = f"job {check.job.name}: {check.error.message}"
+            wrong.append(check.error)
+    if wrong:
+        raise merge_problems(wrong, where)
 
 
 def _clashes(checks: list[JobCheck]) -> Iterator[tuple[str, ConfigError]]:

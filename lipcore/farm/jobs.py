@@ -31,8 +31,11 @@ from lipcore.types import FrameRange
 from lipcore.weights import shipped_names
 
 MOST_JOBS = 10_000
-_TEXTS = ("frames", "rate", "strength", "speaker", "name", "weights")
-"""Options that YAML may take for numbers."""
+TEXTS = (
+    "plate", "dialogue", "out", "shapes", "holdout", "cache", "name", "frames", "rate",
+    "strength", "speaker", "weights", "colorspace", "codec",
+)  # fmt: skip
+"""Options that are text, and that YAML may take for something else."""
 _PATHS = ("plate", "dialogue", "out", "shapes", "holdout", "cache")
 _NAME = re.compile(r"[\w.-]{1,80}")
 _DEFAULT = RenderConfig()
@@ -137,7 +140,7 @@ def read_jobs(path: Path) -> list[Job]:
     for number, entry in enumerate(entries, 1):
         where = f"{path.name}, job {number}"
         try:
-            jobs.append(_read_job(entry, defaults, number, folder, where))
+            jobs.append(job_of(entry, defaults, number, folder, where))
         except ConfigError as error:
             problems.append(error)
     problems += _same_names(jobs, path.name)
@@ -163,7 +166,19 @@ def merge_problems(problems: Sequence[LipcoreError], path: str) -> LipcoreError:
     )
 
 
-def _read_job(entry: Any, defaults: Any, number: int, folder: Path, where: str) -> Job:
+def job_of(entry: Any, defaults: Any, number: int, folder: Path, where: str) -> Job:
+    """Make a job of plain values.
+
+    Args:
+        entry: Options by name.
+        defaults: Options where the entry says nothing.
+        number: From 1.
+        folder: What relative paths count from.
+        where: Named in errors.
+
+    Raises:
+        ConfigError: An option is unknown, missing, or its value does not fit.
+    """
     for part, name in ((defaults, "defaults"), (entry, where)):
         if not isinstance(part, Mapping):
             raise ConfigError(f"{name} is not a mapping", hint="Write option: value pairs.")
@@ -205,7 +220,7 @@ def _named(values: Mapping[Any, Any], where: str) -> dict[str, Any]:
         name = str(key).replace("-", "_")
         if name in named:
             raise ConfigError(f"{where} gives {key!r} twice", hint="Keep one of them.")
-        if name in _TEXTS and isinstance(value, int | float) and not isinstance(value, bool):
+        if name in TEXTS and isinstance(value, int | float) and not isinstance(value, bool):
             value = str(value)
         named[name] = value
     return named

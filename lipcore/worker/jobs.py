@@ -15,7 +15,7 @@ from lipcore.media.plate import open_plate
 from lipcore.rates import parse_rate
 from lipcore.types import FrameRange
 from lipcore.worker.cancel import CancelToken
-from lipcore.worker.requests import Adapt, Conform, Job, Plan, Render, Track, parse_frames
+from lipcore.worker.requests import Adapt, Analyse, Conform, Job, Plan, Render, Track, parse_frames
 
 if TYPE_CHECKING:
     from lipcore.types import FaceTrack
@@ -79,6 +79,11 @@ def run_job(params: Job, token: CancelToken, emit: Emit) -> dict[str, object]:
         from lipcore.plan import plan_render
 
         return plan_render(params.shot(), params.settings, params.out).as_dict()
+    if isinstance(params, Analyse):
+        from lipcore.pipeline import analyse_shot
+
+        found = analyse_shot(params.shot(), params.settings, listener=listener)
+        return {"frames": str(found.track.frames), "cached": found.cached}
     if isinstance(params, Render):
         from lipcore.pipeline import render_shot
 

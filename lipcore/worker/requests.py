@@ -75,6 +75,12 @@ class Plan(Render):
 
 
 @dataclass(frozen=True, slots=True)
+class Analyse(Render):
+    """Does what ``render`` with the same parameters does before it looks at the dialogue, and
+    keeps it in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """Finds the faces of a plate; a render of the same frames need not look again."""
 
@@ -145,7 +151,7 @@ Job = Render | Track | Conform | Adapt
 
 METHODS: dict[str, type[Question | Job]] = {
     "hello": Hello, "status": Status, "cancel": Cancel, "shutdown": Shutdown, "plan": Plan,
-    "render": Render, "track": Track, "conform": Conform, "adapt": Adapt,
+    "analyse": Analyse, "render": Render, "track": Track, "conform": Conform, "adapt": Adapt,
 }  # fmt: skip
 
 
