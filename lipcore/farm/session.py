@@ -98,8 +98,9 @@ def call_session(
     with link:
         link.settimeout(None)
         request = {"secret": facts["secret"], "method": method, "params": dict(params)}
-        link.sendall(json.dumps(request).encode("ascii") + b"\n")
-        with link.makefile("r", encoding="utf-8") as lines:
+        # A server that goes away ends the lines, one way or the other.
+        with contextlib.suppress(OSError), link.makefile("r", encoding="utf-8") as lines:
+            link.sendall(json.dumps(request).encode("ascii") + b"\n")
             for line in lines:
                 event: dict[str, Any] = json.loads(line)
                 if event["event"] in ("result", "error", "cancelled"):

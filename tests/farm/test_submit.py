@@ -113,7 +113,7 @@ def test_a_bundle_says_what_a_farm_must_know(studio: Path) -> None:
     checked = _openjd("check", bundle / "template.yaml")
     assert checked.returncode == 0, checked.stdout
     template = yaml.safe_load((bundle / "template.yaml").read_text("utf-8"))
-    track, adapt, render, assemble = template["steps"]
+    _, adapt, render, assemble = template["steps"]
     assert [s["dependencies"][0]["dependsOn"] for s in (adapt, render, assemble)] == [
         "Track", "Adapt", "Render"]  # fmt: skip
     words = render["script"]["actions"]["onRun"]["args"]
@@ -163,11 +163,12 @@ def test_a_session_has_one_worker_that_strangers_cannot_use(tmp_path: Path) -> N
         assert told.stat().st_mode & 0o077 == 0
         first = call_session(tmp_path, "status", {}, print)
         assert first["event"] == "result" and first["running"] is None
-        facts = json.loads(told.read_text())
-        told.write_text(json.dumps(facts | {"secret": "x" * 64}))
+        stranger = tmp_path / "stranger"
+        stranger.mkdir()
+        facts = json.loads(told.read_text()) | {"secret": "x" * 64}
+        (stranger / told.name).write_text(json.dumps(facts))
         with pytest.raises(SessionError, match="went away"):
-            call_session(tmp_path, "status", {}, print)
-        told.write_text(json.dumps(facts))
+            call_session(stranger, "status", {}, print)
         wrong = call_session(tmp_path, "render", {"plate": "nowhere.mov"}, print)
         assert wrong["event"] == "error" and wrong["exit_code"] == 2
     finally:
