@@ -46,12 +46,12 @@ def _rate(text: str) -> Fraction | None:
 @click.option("--min-sync", default=0.25, show_default=True,
               help="Confidence of that measure below which a segment is left out.")
 @click.option("--min-face-px", default=64, show_default=True, help="Least width of a face.")
-@click.option("--min-sharpness", default=0.05, show_default=True,
+@click.option("--min-sharpness", default=0.08, show_default=True,
               help="Least share of the face's contrast in its fine detail.")
 @click.option("--max-yaw", default=45.0, show_default=True, help="Largest turn of the head.")
 @click.option("--min-confidence", default=0.8, show_default=True,
               help="Least belief of the tracker, 0-1.")
-@click.option("--min-light", default=40.0, show_default=True,
+@click.option("--min-light", default=45.0, show_default=True,
               help="Luma, 0-255, that the brightest twentieth of the face reaches.")
 @click.option("--max-clipped", default=0.15, show_default=True,
               help="Largest share of the face that is burnt out.")

@@ -7,6 +7,7 @@ begin with ``#`` are notes. What was fetched stays, and is not fetched again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import re
@@ -135,8 +136,9 @@ def _command() -> list[str]:
     program = shutil.which("yt-dlp")
     if program is not None:
         return [program]
-    if importlib.util.find_spec("yt_dlp") is not None:
-        return [sys.executable, "-m", "yt_dlp"]
+    with contextlib.suppress(ValueError):  # what find_spec says of a module that is shut out
+        if importlib.util.find_spec("yt_dlp") is not None:
+            return [sys.executable, "-m", "yt_dlp"]
     raise DependencyError(
         "addresses in lists are fetched by yt-dlp, which is not installed",
         hint='Install it with: pip install "lipcore[fetch]"',

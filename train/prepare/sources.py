@@ -156,7 +156,8 @@ def read_identities(path: Path) -> dict[str, str]:
             pairs = list(json.loads(text).items())
         else:
             lines = (line for line in text.splitlines() if line.strip() and line[0] != "#")
-            pairs = [[part.strip() for part in row] for row in csv.reader(lines)]
+            rows = csv.reader(lines, skipinitialspace=True)
+            pairs = [[part.strip() for part in row] for row in rows]
         for pair in pairs:
             if len(pair) != 2 or not all(isinstance(p, str) and p for p in pair):
                 raise ValueError(f"{pair!r} is no pair of a file and a person")

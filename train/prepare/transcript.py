@@ -148,7 +148,7 @@ def _cues(lines: Sequence[str]) -> Iterator[Cue]:
             continue
         start, end = _seconds(found.groups()[:4]), _seconds(found.groups()[4:])
         body = []
-        while at < len(lines) and lines[at].strip() and not _CUE.match(lines[at]):
+        while at < len(lines) and lines[at] and not _CUE.match(lines[at]):  # " " is a line too
             body.append(lines[at])
             at += 1
         if rolls:
