@@ -49,6 +49,8 @@ def _rate(text: str) -> Fraction | None:
 @click.option("--min-sharpness", default=0.08, show_default=True,
               help="Least share of the face's contrast in its fine detail.")
 @click.option("--max-yaw", default=45.0, show_default=True, help="Largest turn of the head.")
+@click.option("--max-outside", default=0.05, show_default=True,
+              help="Largest share of the face beyond the picture's edge.")
 @click.option("--min-confidence", default=0.8, show_default=True,
               help="Least belief of the tracker, 0-1.")
 @click.option("--min-light", default=45.0, show_default=True,
@@ -67,8 +69,8 @@ def command(
     sources: tuple[Path, ...], out: Path, crop_px: int, native: bool, rate: str, shortest: float,
     longest: float, val_share: float, hold_out: tuple[str, ...], identities: Path | None,
     measure_sync: bool, min_sync: float, min_face_px: int, min_sharpness: float, max_yaw: float,
-    min_confidence: float, min_light: float, max_clipped: float, words: Path | None,
-    watermark: str, fetched: Path | None, jobs: int, as_json: bool,
+    max_outside: float, min_confidence: float, min_light: float, max_clipped: float,
+    words: Path | None, watermark: str, fetched: Path | None, jobs: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Find the faces that speak in each SOURCE, and keep crops, landmarks and sound.
 
@@ -103,7 +105,8 @@ def command(
         measure_sync=measure_sync, least_sync=min_sync,
         quality=QualityBounds(
             least_face_px=min_face_px, least_sharpness=min_sharpness, largest_yaw_deg=max_yaw,
-            least_confidence=min_confidence, least_light=min_light, largest_clipped=max_clipped,
+            largest_outside=max_outside, least_confidence=min_confidence,
+            least_light=min_light, largest_clipped=max_clipped,
         ),
         words=() if words is None else read_words(words), watermark=watermark,
     )

@@ -6,6 +6,7 @@ repeated all over the picture, as the package invisible-watermark writes and rea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,6 +83,11 @@ def text_bits(text: str) -> tuple[bool, ...]:
 def largest_count(height: int, width: int) -> int:
     """How many bits a picture of this size takes."""
     return (height // _BLOCK_PX) * (width // _BLOCK_PX) // _LEAST_BLOCKS
+
+
+def smallest_side(count: int) -> int:
+    """Side of the smallest square picture that takes so many bits."""
+    return _BLOCK_PX * math.ceil(math.sqrt(count * _LEAST_BLOCKS))
 
 
 def require_package() -> None:

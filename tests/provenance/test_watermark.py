@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lipcore.errors import ConfigError
-from lipcore.provenance.watermark import decode, embed, largest_count, text_bits
+from lipcore.provenance.watermark import decode, embed, largest_count, smallest_side, text_bits
 
 
 def photo(height: int, width: int) -> np.ndarray:
@@ -69,6 +69,12 @@ def test_other_readers_can_read_it() -> None:
     marked = embed(photo(288, 288), text_bits("lipc"))
     found = WatermarkDecoder("bytes", 32).decode(marked[..., ::-1].copy(), "dwtDctSvd")
     assert found == b"lipc"
+
+
+@given(st.integers(1, 500))
+def test_the_smallest_square_is_just_enough(count: int) -> None:
+    side = smallest_side(count)
+    assert largest_count(side, side) >= count > largest_count(side - 8, side - 8)
 
 
 def test_too_many_bits_are_refused() -> None:

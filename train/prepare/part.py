@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from lipcore.errors import FaceError, MediaUnreadableError, NoAudioError, Traini
 from lipcore.media.audio import SAMPLE_RATE_HZ, load_dialogue, shift_sound
 from lipcore.media.color import ColorTransform
 from lipcore.media.plate import Plate, open_plate
-from lipcore.provenance.watermark import embed, text_bits
+from lipcore.provenance.watermark import embed, smallest_side, text_bits
 from lipcore.tracking.align import crop_window, sample
 from lipcore.tracking.tracker import TrackingConfig, track_plate
 from lipcore.types import FloatArray, Frame, FrameRange
@@ -84,7 +84,8 @@ def fingerprint(part: Part, config: PrepareConfig, meter: SyncMeter) -> str:
         _VERSION, _content(source.path), part.number, part.of, source.name, source.identity,
         source.split, source.offset_frames,
         None if transcript is None else [transcript.suffix, _content(transcript)],
-        [str(v) for v in astuple(config)], meter.digest if config.measure_sync else None,
+        [str(value) for value in astuple(replace(config, val_share=0.0, hold_out=()))],
+        meter.digest if config.measure_sync else None,
     ]
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()[:16]
 
@@ -183,7 +184,7 @@ class _Work:
     def judge(self, span: Span, spans: Sequence[Span], sound: FloatArray) -> Candidate | None:
         """Look at a segment: None, and a reason noted, where it is not good enough."""
         c, stated = self.config, self.part.source.offset_frames
-        bounds = measure_face(span, c.quality)
+        bounds = measure_face(span, self.plate.info.display, c.quality)
         if reason := reasons(bounds):
             self.reject(span, reason)
             return None
@@ -254,7 +255,8 @@ class _Work:
         margin = c.margin_px / c.crop_px
         sizes = [(c.crop_px + 2 * c.margin_px, margin)]
         if c.native:
-            sizes.append((_native_side(matrices, margin), margin))
+            least = smallest_side(len(text_bits(c.watermark)))
+            sizes.append((max(least, _native_side(matrices, margin)), margin))
         kept: list[list[bytes]] = [[] for _ in sizes]
         for matrix, frame in zip(matrices, _frames(self.plate, span), strict=True):
             for data, picture in zip(

@@ -11,6 +11,7 @@ import numpy as np
 
 from lipcore.tracking.align import to_square
 from lipcore.tracking.head import fit_pose
+from lipcore.types import Window
 
 from ..shards import Picture
 from .settings import QualityBounds
@@ -48,11 +49,13 @@ class Bound:
         return f"{self.complaint} ({value}, {word} {limit} is asked for)"
 
 
-def measure_face(span: Span, bounds: QualityBounds) -> list[Bound]:
-    """What the track tells, without a look at the picture."""
+def measure_face(span: Span, display: Window, bounds: QualityBounds) -> list[Bound]:
+    """What the track tells, without a look at the picture, whose size is ``display``."""
     rows = span.rows
     marks = span.track.landmarks[rows]
-    widths = np.ptp(marks[:, :468, 0], axis=1)
+    points = marks[:, :468, :2]
+    widths = np.ptp(points[..., 0], axis=1)
+    beyond = ((points < 0) | (points > (display.width, display.height))).any(2).mean(1)
     chosen = marks[:: max(1, len(marks) // _POSES)]
     poses = [fit_pose(to_square(m, span.track.pixel_aspect)) for m in chosen]
     yaw = np.quantile([abs(pose.angles_deg[0]) for pose in poses], 0.9)
@@ -62,6 +65,8 @@ def measure_face(span: Span, bounds: QualityBounds) -> list[Bound]:
               "the face is too small", "{:.0f} px"),
         Bound("yaw_deg", float(yaw), bounds.largest_yaw_deg, False,
               "the head is turned away", "{:.0f} degrees"),
+        Bound("outside", float(np.quantile(beyond, 0.9)), bounds.largest_outside, False,
+              "the face leaves the picture", "{:.0%} of it"),
         Bound("confidence", float(confidence), bounds.least_confidence, True,
               "the tracker is not sure of the face", "{:.2f}"),
     ]  # fmt: skip

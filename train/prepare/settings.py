@@ -20,6 +20,8 @@ class QualityBounds:
     0.26; of the same, blurred by 3 pixels of a crop of 256: 0.04 to 0.08."""
     largest_yaw_deg: float = 45.0
     """Turn of the head to either side that nine tenths of the frames stay below."""
+    largest_outside: float = 0.05
+    """Share of the face beyond the picture's edge that nine tenths of the frames stay below."""
     least_confidence: float = 0.8
     """Mean belief of the tracker that this is a face, 0-1."""
     least_light: float = 45.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -56,6 +55,7 @@ def redraw(
     with av.open(str(source)) as a, av.open(str(path), "w") as made:
         picture, sound = a.streams.video[0], a.streams.audio[0]
         out = made.add_stream("mpeg4", rate=picture.average_rate, options={"qscale": "2"})
+        out.height, out.width = draw(0, next(pictures_of(source))).shape[:2]
         heard = made.add_stream_from_template(sound)
         for packet in a.demux(picture, sound):
             if packet.dts is None or float(packet.pts * packet.time_base) >= until_s:
@@ -67,7 +67,6 @@ def redraw(
             for frame in packet.decode():
                 number = round(float(frame.time) * float(picture.average_rate))
                 shown = draw(number, frame.to_ndarray(format="rgb24"))
-                out.height, out.width = shown.shape[:2]
                 made.mux(out.encode(av.VideoFrame.from_ndarray(shown, format="rgb24")))
         made.mux(out.encode(None))
 
@@ -88,24 +87,23 @@ def test_a_real_clip_becomes_crops_landmarks_sound_and_words(
 ) -> None:
     source, out = tmp_path / "clips", tmp_path / "out é"
     (source / "him").mkdir(parents=True)
-    shutil.copy(shared_data / "clips" / "radio10.mp4", source / "him" / "été 1.mp4")
+    clip = shared_data / "clips" / "radio10.mp4"
+    remux(clip, clip, source / "him" / "été 1.mkv", until_s=1.2)
     (source / "him" / "été 1.srt").write_text(
-        "1\n00:00:00,000 --> 00:00:01,000\nGood morning,\n\n"
-        "2\n00:00:01,000 --> 00:00:02,000\neverybody else.\n"
+        "1\n00:00:00,000 --> 00:00:00,600\nGood morning,\n\n"
+        "2\n00:00:00,600 --> 00:00:01,100\neverybody else.\n"
     )
     (source / "broken.mp4").write_bytes(b"not a video")
-    config = replace(
-        SMALL, longest_s=4, crop_px=128, margin_px=8, watermark="ab", hold_out=("him",)
-    )
+    config = replace(SMALL, crop_px=128, margin_px=8, watermark="ab", hold_out=("him",))
     said: list[str] = []
     steps: list[tuple[int, int]] = []
     prepare(source, out, config, tell=said.append, progress=lambda *step: steps.append(step))
     assert steps == [(0, 2), (1, 2), (2, 2)]
-    assert [line.split(":")[0] for line in said] == ["broken.mp4", "him/été 1.mp4"]
+    assert [line.split(":")[0] for line in said] == ["broken.mp4", "him/été 1.mkv"]
     (clip,) = load_clips([out], "val")
     assert clip.identity == "him" and clip.rate == 25
-    # 62 frames at 29.97 are 2.07 s; the sound is as long.
-    assert len(clip.crops) == clip.frames == 51
+    # 36 frames at 29.97 are 1.2 s; the sound is as long.
+    assert len(clip.crops) == clip.frames == 30
     assert len(clip.sound) == clip.frames * 640
     assert clip.crops[0].shape == (144, 144, 3)
     # The mouth lies in the lower middle of the canonical crop.
@@ -249,7 +247,7 @@ def test_long_files_are_prepared_in_parts(shared_data: Path, tmp_path: Path) -> 
     source, out = tmp_path / "clips", tmp_path / "out"
     source.mkdir()
     clip = shared_data / "clips" / "klobuchar.mp4"
-    remux(clip, clip, source / "talk.mkv", until_s=4.2)
+    remux(clip, clip, source / "talk.mkv", until_s=4.0)
     config = replace(SMALL, part_s=2, native=False, measure_sync=False, val_share=0.0)
     facts = prepare(source, out, config)["clips"]
     assert sorted(facts) == ["talk", "talk_p2"] and facts["talk"]["shard"] == "talk.tar"
