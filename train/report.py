@@ -37,8 +37,10 @@ from .shards import Picture, read_manifest
 
 _MOST_FACES = 96
 _FACE_PX = 160
-_STRIP_CLIPS, _STRIP_FRAMES = 6, 8
+_STRIP_CLIPS, _STRIP_FRAMES = 6, 6
 _MOST_WORDS = 60
+_NAMED_WORDS = 8
+"""Bars whose names have room."""
 _MOST_REJECTED = 200
 _POSE_EVERY = 5
 """Frames between those whose pose is looked at."""
@@ -148,7 +150,7 @@ def _known(facts: Sequence[dict[str, Any]], name: str) -> list[float]:
 def _angles_deg(clip: Clip) -> FloatArray:
     """(frames, 2) yaw and pitch of every fifth frame."""
     poses = [fit_pose(marks) for marks in clip.plate_landmarks[::_POSE_EVERY]]
-    return np.array([pose.angles_deg[:2] for pose in poses], np.float32)
+    return np.array([pose.angles_deg[:2] for pose in poses], np.float32).round(2)
 
 
 def _facts(clip: Clip) -> dict[str, Any]:
@@ -175,7 +177,10 @@ def _spoken(clips: Sequence[Clip]) -> list[str]:
         parts += [
             paragraph(f"{sum(words.values()):,} words, {len(words):,} different ones, in "
                       f"{len(texts)} clips with a transcript."),
-            plots(bars("Words", words)),
+            plots(
+                bars("The most frequent words", dict(words.most_common(_NAMED_WORDS))),
+                histogram("Words of a clip", [len(words_of(str(text))) for text in texts], ""),
+            ),
             paragraph("The most frequent: " + ", ".join(
                 f"{word} {count}" for word, count in words.most_common(_MOST_WORDS))),
         ]  # fmt: skip
@@ -227,13 +232,16 @@ def _rejected(folders: Sequence[Path]) -> list[str]:
         return [paragraph("Nothing was left out.", soft=True)]
     kinds = Counter(_kind(str(entry["reason"])) for entry in entries)
     rows = [
-        (str(entry["source"]), str(entry.get("frames", "all")), str(entry["reason"]))
+        (str(entry["source"]) + (f", frames {entry['frames']}" if "frames" in entry else ""),
+         str(entry["reason"]))
         for entry in entries[:_MOST_REJECTED]
     ]
     left = len(entries) - len(rows)
     more = [paragraph(f"{left} more are not shown.", soft=True)] if left else []
-    told = [table(("reason", "times"), kinds.most_common(_MOST_WORDS))]
-    return [*(told if len(entries) > 1 else []), table(("source", "frames", "reason"), rows), *more]
+    told = [
+        table(("reason", "times"), kinds.most_common(_MOST_WORDS)), paragraph("In full:", soft=True)
+    ]
+    return [*(told if len(entries) > 1 else []), table(("source", "reason"), rows), *more]
 
 
 def _kind(reason: str) -> str:
