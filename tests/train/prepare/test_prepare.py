@@ -138,34 +138,29 @@ def test_a_real_clip_becomes_crops_landmarks_sound_and_words(
 
 
 @pytest.mark.slow
-def test_offsets_are_taken_out_and_only_the_mouth_that_speaks_is_kept(
+def test_of_two_faces_the_one_that_speaks_is_kept_and_its_offset_taken_out(
     shared_data: Path, tmp_path: Path
 ) -> None:
     clips, source, out = shared_data / "clips", tmp_path / "clips", tmp_path / "out"
     source.mkdir()
-    one, other = clips / "mcguinness.mp4", clips / "markey.mp4"
-    remux(one, one, source / "late.mkv", delay_s=0.24)
-    remux(one, other, source / "foreign.mkv")
-    listening = pictures_of(other)
+    one = clips / "mcguinness.mp4"
+    listening = pictures_of(clips / "markey.mp4")
 
     def beside(number: int, picture: np.ndarray) -> np.ndarray:
-        listener = cv2.resize(next(listening), (524, 524))
-        return np.concatenate([listener, picture], axis=1)
+        return np.concatenate([cv2.resize(next(listening), (524, 524)), picture], axis=1)
 
-    redraw(one, source / "duet.mkv", beside)
+    redraw(one, tmp_path / "duet.mkv", beside)
+    remux(tmp_path / "duet.mkv", one, source / "late.mkv", delay_s=0.24)
     config = PrepareConfig(crop_px=64, margin_px=4, native=False, shortest_s=4)
     facts = prepare(source, out, config)["clips"]
+    assert list(facts) == ["late"] and facts["late"]["faces"] == 2
     # The clip's own offset is -2 (as its manifest says), and 0.24 s are 6 frames.
     assert facts["late"]["offset_frames"] == pytest.approx(4, abs=1)
     assert facts["late"]["sync_confidence"] > 0.3
-    (duet,) = (c for c in load_clips([out], "train") if c.name.startswith("duet"))
-    assert facts["duet"]["faces"] == 2
-    assert facts["duet"]["offset_frames"] == pytest.approx(-2, abs=1)
-    assert (duet.plate_landmarks[:, :, 0] > 500).all()  # the one on the right
-    reasons = {entry["source"]: entry["reason"] for entry in rejected(out)}
-    assert "not this mouth's" in reasons["foreign.mkv"]
-    assert "another face speaks" in reasons["duet.mkv"] or "not this" in reasons["duet.mkv"]
-    assert sorted(facts) == ["duet", "late"]
+    (clip,) = load_clips([out], "train")
+    assert (clip.plate_landmarks[:, :, 0] > 500).all()  # the one on the right
+    (entry,) = rejected(out)
+    assert "another face speaks" in entry["reason"] or "not this mouth's" in entry["reason"]
 
 
 @pytest.mark.slow
