@@ -35,7 +35,7 @@ from ..shards import facts_of, write_json, write_manifest
 from ..sync_offset import SyncMeter
 from .part import Outcome, Part, fingerprint, prepare_part
 from .settings import PrepareConfig
-from .sources import Rejected, Source, Tell, gather
+from .sources import Rejected, Source, Tell, gather, require_there
 
 REJECTED = "rejected.json"
 """What was left out, and why: a list of ``{"source", "reason"}``, of segments with ``frames``
@@ -91,6 +91,7 @@ def prepare(
     if c.watermark:
         require_package()
     given = [sources] if isinstance(sources, Path) else list(sources)
+    require_there(given)
     with _sole_writer(out):
         found, rejected = gather(
             given, c, fetched=fetched or out / FETCHED, identities=identities, tell=say

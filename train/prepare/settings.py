@@ -81,7 +81,8 @@ class PrepareConfig:
         if not 0 < self.shortest_s <= self.longest_s <= self.part_s:
             raise ConfigError(
                 f"segments of {self.shortest_s:g} to {self.longest_s:g} s, from parts of "
-                f"{self.part_s:g} s, cannot be", hint="5 to 10 s, from parts of 60 s, are usual.",
+                f"{self.part_s:g} s, cannot be",
+                hint="Set --shortest and --longest: 5 and 10 are usual.",
             )
         if self.rate is not None and not 1 <= self.rate <= 240:
             raise ConfigError(f"a rate of {self.rate} is of no use", hint="25 is usual.")

@@ -75,6 +75,20 @@ class _Found:
         return self.facts.identity or self.owner or own
 
 
+def require_there(given: Sequence[Path]) -> None:
+    """Check that every SOURCE exists.
+
+    Raises:
+        MediaNotFoundError: One does not.
+    """
+    for path in given:
+        if not path.exists():
+            raise MediaNotFoundError(
+                f"{path} is not there", hint="Give folders of videos, videos, or lists of them.",
+                path=str(path),
+            )
+
+
 def gather(
     given: Sequence[Path], config: PrepareConfig, *, fetched: Path,
     identities: Path | None = None, tell: Tell,
@@ -91,19 +105,15 @@ def gather(
     Raises:
         MediaNotFoundError: A SOURCE is absent.
         TrainingError: They hold no video.
-        ConfigError: A manifest, a list or the identities do not hold.
+        ConfigError: A SOURCE is of another kind; a manifest, a list or the identities do not hold.
         DependencyError: A list has addresses, and yt-dlp is absent.
     """
+    require_there(given)
     found: list[_Found] = []
     rejected: list[Rejected] = []
     for path in given:
         if path.is_dir():
             found += _in_folder(path)
-        elif not path.is_file():
-            raise MediaNotFoundError(
-                f"{path} is not there", hint="Give folders of videos, videos, or lists of them.",
-                path=str(path),
-            )
         elif path.suffix.lower() in SUFFIXES:
             facts = _read_facts(path.parent / MANIFEST)
             found.append(_Found(path, path.name, facts.get(path.name, ClipFacts())))
