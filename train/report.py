@@ -42,8 +42,8 @@ _MOST_WORDS = 60
 _NAMED_WORDS = 8
 """Bars whose names have room."""
 _MOST_REJECTED = 200
-_POSE_EVERY = 5
-"""Frames between those whose pose is looked at."""
+_POSE_EVERY, _MOST_POSES = 5, 20_000
+"""Frames between those whose pose is looked at: more where there are very many."""
 _STRESS = "'ˈˌ,_: "
 """Marks of phonemes that say how, not what."""
 
@@ -116,7 +116,8 @@ def _figures(clips: Sequence[Clip]) -> list[str]:
 def _face_figures(clips: Sequence[Clip]) -> list[str]:
     facts = [_facts(c) for c in clips]
     openings = np.concatenate([inner_opening(c.plate_landmarks) for c in clips])
-    yaw, pitch = np.concatenate([_angles_deg(c) for c in clips]).T
+    every = max(_POSE_EVERY, sum(c.frames for c in clips) // _MOST_POSES)
+    yaw, pitch = np.concatenate([_angles_deg(c, every) for c in clips]).T
     return [
         histogram("Yaw of the head", yaw, "degrees"),
         histogram("Pitch of the head", pitch, "degrees"),
@@ -147,9 +148,9 @@ def _known(facts: Sequence[dict[str, Any]], name: str) -> list[float]:
     return [f.get(name, np.nan) for f in facts]
 
 
-def _angles_deg(clip: Clip) -> FloatArray:
-    """(frames, 2) yaw and pitch of every fifth frame."""
-    poses = [fit_pose(marks) for marks in clip.plate_landmarks[::_POSE_EVERY]]
+def _angles_deg(clip: Clip, every: int) -> FloatArray:
+    """(frames, 2) yaw and pitch of every so many frames."""
+    poses = [fit_pose(marks) for marks in clip.plate_landmarks[::every]]
     return np.array([pose.angles_deg[:2] for pose in poses], np.float32).round(2)
 
 

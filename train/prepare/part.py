@@ -160,8 +160,8 @@ class _Work:
             FaceError: No face is seen for long enough.
         """
         c, info = self.config, self.plate.info
-        # Small faces are looked for in tiles of 13 times their width, seen with 192 pixels: in
-        # 4K at a quarter of the size or less.
+        # Small faces are looked for in tiles of 13 times their width, seen with 192 pixels: with
+        # the usual 64 pixels, 4K is searched at a quarter of its size.
         tracks = track_plate(
             self.plate, frames, color=self.color,
             config=TrackingConfig(min_face_px=c.quality.least_face_px),

@@ -151,7 +151,7 @@ def test_of_two_faces_the_one_that_speaks_is_kept_and_its_offset_taken_out(
 
     redraw(one, tmp_path / "duet.mkv", beside)
     remux(tmp_path / "duet.mkv", one, source / "late.mkv", delay_s=0.24)
-    config = PrepareConfig(crop_px=64, margin_px=4, native=False, shortest_s=4)
+    config = PrepareConfig(crop_px=64, margin_px=4, native=False, shortest_s=4, val_share=0.0)
     facts = prepare(source, out, config)["clips"]
     assert list(facts) == ["late"] and facts["late"]["faces"] == 2
     # The clip's own offset is -2 (as its manifest says), and 0.24 s are 6 frames.
