@@ -39,7 +39,8 @@ svg rect { fill: var(--mark); } svg line { stroke: var(--line); }
 .faces span { font-size: 12px; display: block; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; min-width: 50%; }
 td, th { text-align: left; padding: 5px 18px 5px 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+  vertical-align: top; } th { white-space: nowrap; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 @media print { body { max-width: none; } figure { break-inside: avoid; } }
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
