@@ -14,7 +14,7 @@ from .head import GUMS, TEETH, Head
 
 OPENING_UNIT = 0.034
 """Inner-lip opening, interocular units, of one standard unit of ``open``."""
-_CLOSED = 0.012
+CLOSED = 0.012
 """Below this opening all pairs of points on the lips are brought together."""
 
 
@@ -32,6 +32,16 @@ class Habits:
     skew: float = 0.0
     """-1 to 1: which corner of the mouth is livelier."""
     smile: float = 0.0
+
+
+def draw_habits(rng: np.random.Generator) -> Habits:
+    """How somebody's mouth moves, by chance."""
+    return Habits(
+        opening=float(rng.uniform(0.7, 1.35)), rounding=float(rng.uniform(0.7, 1.3)),
+        spreading=float(rng.uniform(0.7, 1.3)), teeth=float(rng.uniform(0.6, 1.5)),
+        lead_s=float(rng.uniform(0.02, 0.045)), skew=float(rng.uniform(-1, 1)),
+        smile=float(max(rng.normal(0.0, 0.12), 0.0)),
+    )
 
 
 def viseme_track(
@@ -113,7 +123,7 @@ class Mouth:
         wanted = float(viseme[0]) * OPENING_UNIT
         for _ in range(8):
             gaps = head.gaps(points)
-            together = np.clip(1 - wanted / _CLOSED, 0, 1)
+            together = np.clip(1 - wanted / CLOSED, 0, 1)
             ask = -gaps * together + np.maximum(-gaps, 0) * (1 - together)
             if np.abs(ask).max() < 1e-4:
                 break

@@ -10,7 +10,7 @@ import numpy as np
 from lipcore.types import FloatArray
 
 from .head import BACK, EYES, FACE, GUMS, TEETH, Head
-from .mouth import Habits
+from .mouth import Habits, draw_habits
 
 _SKINS = np.array(
     [[0.80, 0.58, 0.48], [0.72, 0.48, 0.37], [0.60, 0.38, 0.26], [0.44, 0.26, 0.17],
@@ -61,12 +61,7 @@ def draw_person(head: Head, rng: np.random.Generator) -> Person:
     power = rng.dirichlet(np.full(count, 2.0))[:, None] * rng.uniform(0.55, 1.05)
     tint = np.exp(rng.normal(0, 0.08) * np.array([1.0, 0.0, -1.2]))
     ambient = np.stack([tint, tint[::-1]]) * rng.uniform([[0.25], [0.12]], [[0.5], [0.3]])
-    habits = Habits(
-        opening=float(rng.uniform(0.7, 1.35)), rounding=float(rng.uniform(0.7, 1.3)),
-        spreading=float(rng.uniform(0.7, 1.3)), teeth=float(rng.uniform(0.6, 1.5)),
-        lead_s=float(rng.uniform(0.02, 0.045)), skew=float(rng.uniform(-1, 1)),
-        smile=float(max(rng.normal(0.0, 0.12), 0.0)),
-    )
+    habits = draw_habits(rng)
     return Person(
         points.astype(np.float32), albedo, shine, grain, _detail(rng), habits,
         lights.astype(np.float32), (warm * power).astype(np.float32), ambient.astype(np.float32),

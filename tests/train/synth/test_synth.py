@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lipcore.train.data import Clip, load_clips
-from lipcore.train.synth.clip import SynthConfig, make_segment, split_of
+from lipcore.train.synth.clip import Cast, SynthConfig, make_segment, split_of
 from lipcore.train.synth.head import Head, load_head
 from lipcore.train.synth.make import synthesize
 from lipcore.train.synth.mouth import Habits, Mouth, viseme_track
@@ -139,8 +139,8 @@ def test_the_same_seed_gives_the_same_bytes_however_many_processes(
     again = tmp_path / "again"
     synthesize(head_file, again, replace(CONFIG, jobs=2))
     assert _shards(again) == _shards(folder)
-    other = make_segment(head, 0, SynthConfig(seconds=0.6, size=64, seed=4), "")
-    this = make_segment(head, 0, SynthConfig(seconds=0.6, size=64, seed=3), "")
+    other = make_segment(Cast(head), 0, SynthConfig(seconds=0.6, size=64, seed=4), "")
+    this = make_segment(Cast(head), 0, SynthConfig(seconds=0.6, size=64, seed=3), "")
     assert not np.array_equal(other.sound, this.sound)
 
 
