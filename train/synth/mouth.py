@@ -15,7 +15,7 @@ from .head import GUMS, TEETH, Head
 OPENING_UNIT = 0.034
 """Inner-lip opening, interocular units, of one standard unit of ``open``."""
 CLOSED = 0.012
-"""Below this opening all pairs of points on the lips are brought together."""
+"""Below this opening the gap between the lips evens out along them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,21 @@ def tongue_track(phonemes: tuple[Phoneme, ...], times_s: FloatArray) -> FloatArr
             away = np.maximum(np.maximum(p.start_s - times_s, times_s - p.end_s), 0)
             raised = np.maximum(raised, np.exp(-((away / 0.05) ** 2)))
     return raised.astype(np.float32)
+
+
+def spread_gap(gaps: FloatArray, opening: float) -> FloatArray:
+    """(P,) gaps along the inner lips whose mean is the asked opening, in its units.
+
+    Args:
+        gaps: (P,) as they are; their profile is kept, but lips never cross, and towards 0 all
+            of them close together.
+        opening: Asked.
+    """
+    parted = np.maximum(gaps, 0) + 1e-4
+    even = np.clip(1 - opening / CLOSED, 0, 1)
+    profile = parted / parted.mean() * (1 - even) + even
+    out: FloatArray = profile * max(opening, 0.0)
+    return out
 
 
 class Mouth:
@@ -120,14 +135,12 @@ class Mouth:
         head = self._head
         active = np.flatnonzero(weights)
         points = self._points + np.tensordot(weights[active], head.expressions[active], axes=1)
-        wanted = float(viseme[0]) * OPENING_UNIT
+        asked = spread_gap(head.gaps(points) / self._unit, float(viseme[0]) * OPENING_UNIT)
         for _ in range(8):
-            gaps = head.gaps(points)
-            together = np.clip(1 - wanted / CLOSED, 0, 1)
-            ask = -gaps * together + np.maximum(-gaps, 0) * (1 - together)
-            if np.abs(ask).max() < 1e-4:
+            missing = asked * self._unit - head.gaps(points)
+            if np.abs(missing).max() < 1e-4:
                 break
-            points[:, 1] += head.lip_field @ -ask
+            points[:, 1] += head.lip_field @ -missing
         jaw = float(weights[head.index("jawOpen")])
         points[:, 1] += self._tip * (0.5 * tongue * min(6 * jaw, 1.2) + 0.3 * jaw)
         points[:, 2] += self._tip * 0.5 * tongue

@@ -9,7 +9,7 @@ import numpy as np
 
 from lipcore.types import FloatArray
 
-from .head import BACK, EYES, FACE, GUMS, TEETH, Head
+from .head import BACK, EYES, FACE, GUMS, PAIRS, TEETH, Head
 from .mouth import Habits, draw_habits
 
 _SKINS = np.array(
@@ -99,7 +99,11 @@ def _paint(head: Head, rng: np.random.Generator) -> tuple[FloatArray, FloatArray
         jaw = _step(-2.2 - p[:, 1], 0.8) * _step(p[:, 1] + 9.5, 1.0) * _step(p[:, 2] - 3, 1.5)
         _mix(albedo, hair * 0.7 + skin * 0.1, rng.uniform(0.1, 0.55) * jaw * skinny)
     lips = _lips(head) * skinny
-    _mix(albedo, skin * np.array([rng.uniform(0.85, 1.1), *rng.uniform(0.42, 0.68, 2)]), lips)
+    red_share, pale, violet = rng.uniform([0.85, 0.42, 0.42], [1.1, 0.68, 0.68])
+    # Green and blue go together: tan lips on tan teeth have no edge that anybody could see.
+    pink = np.array([red_share, 0.9 * pale, 0.9 * pale * (0.8 + 0.6 * violet)])
+    _mix(albedo, skin * pink, lips)
+    albedo *= 1 - lips[:, None] * _rim(head)[:, None] * np.array([0.45, 0.6, 0.55])
     shine[:, 0] += 0.09 * lips
     shine[:, 1] += 14 * lips
     grain *= 1 - 0.6 * lips
@@ -156,6 +160,19 @@ def _lips(head: Head) -> FloatArray:
         [cv2.pointPolygonTest(outline, (float(x * 100), float(y * 100)), True) for x, y in p[:, :2]]
     )
     return _step(inside / 100, 0.12) * (p[:, 2] > 6)
+
+
+def _rim(head: Head) -> FloatArray:
+    """(V,) 1 where the lips turn inwards, wet and dark, falling to 0 within two millimetres."""
+    p = head.neutral
+    along = np.linspace(0, PAIRS - 1, 8 * PAIRS)
+    rows = [row @ p for row in (head.upper, head.lower)]
+    line = np.concatenate(
+        [np.stack([np.interp(along, range(PAIRS), row[:, k]) for k in range(3)], 1) for row in rows]
+    )
+    away = np.linalg.norm(p[:, None] - line, axis=2).min(axis=1)
+    out: FloatArray = np.exp(-((away / 0.13) ** 2)).astype(np.float32)
+    return out
 
 
 def _detail(rng: np.random.Generator) -> FloatArray:

@@ -27,7 +27,7 @@ from lipcore.tracking.head import LIPS_INNER_LOWER, LIPS_INNER_UPPER, fit_pose
 from lipcore.tracking.tracker import track_plate
 from lipcore.types import FloatArray, Frame, FrameRange, PlateInfo, Window
 
-from .mouth import CLOSED, OPENING_UNIT
+from .mouth import OPENING_UNIT, spread_gap
 
 ASTRONAUT = "astronaut"
 """Stands for the public-domain portrait that scikit-image carries."""
@@ -160,13 +160,12 @@ class PortraitMouth:
         gap = float(self._gaps(neutral + basis.offsets(values)).mean())
         values[lead] += (wanted - gap) / rate
         points = neutral + basis.offsets(values)
+        asked = spread_gap(self._gaps(points), wanted)
         for _ in range(8):
-            gaps = self._gaps(points)
-            parted = np.maximum(gaps, 0) * np.clip(wanted / CLOSED, 0, 1)
-            asked = parted * (wanted / max(float(parted.mean()), 1e-6))
-            if np.abs(asked - gaps).max() < 1e-5:
+            missing = asked - self._gaps(points)
+            if np.abs(missing).max() < 1e-5:
                 break
-            points[:, 1] += self._field @ (asked - gaps)
+            points[:, 1] += self._field @ missing
         moved = self._landmarks.copy()
         moved[self._lower] += self._pose.turn(points - neutral)
         head = self._head.copy()
