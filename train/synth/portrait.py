@@ -60,7 +60,7 @@ def load_portrait(path: Path) -> Portrait:
     views = []
     for view in (picture, np.ascontiguousarray(picture[:, ::-1])):
         try:
-            track = track_plate(_Still(view), FrameRange(0, 0), color=_Still(view))[0]
+            track = track_plate(Still(view), FrameRange(0, 0), color=Still(view))[0]
         except FaceError as error:
             raise type(error)(
                 f"{path}: {error.message}", hint="Give a photograph of one face, from the front.",
@@ -98,7 +98,7 @@ def _unreadable(path: Path) -> LipcoreError:
     )
 
 
-class _Still:
+class Still:
     """One picture as a plate, and its color."""
 
     def __init__(self, picture: Picture) -> None:
