@@ -69,7 +69,8 @@ class Cast:
     def __post_init__(self) -> None:
         if self.head is None and not self.portraits:
             raise ConfigError(
-                "there is nobody to speak", hint="Give a morphable head (--head) or a --portrait."
+                "there is nobody to speak",
+                hint="Give a morphable head (--head), or --portrait astronaut, which is there.",
             )
 
     def portrait_of(self, number: int) -> int | None:
