@@ -73,6 +73,16 @@ class Cast:
                 hint="Give a morphable head (--head), or --portrait astronaut, which is there.",
             )
 
+    def side_of(self, number: int, share: float) -> str:
+        """``val`` or ``train``: a share of the heads, and of the portraits, is kept out.
+
+        One portrait is one person, however many speakers it lends its face.
+        """
+        index = self.portrait_of(number)
+        if index is None:
+            index = number // 2 if self.portraits else number
+        return split_of(index, share)
+
     def portrait_of(self, number: int) -> int | None:
         """Which portrait a speaker is; none for the head."""
         if not self.portraits or (self.head is not None and number % 2 == 0):
@@ -137,8 +147,7 @@ def _segment(
     identity = (
         f"synth-{config.seed}-{number}" if index is None else cast.portraits[index].identity
     )
-    # One portrait is one person, however many speakers it lends its face.
-    side = split_of(number if index is None else index, config.val_share)
+    side = cast.side_of(number, config.val_share)
     return Segment(
         key=key_of(number), rate=RATE,
         crops=scene.crops(track, config.size, config.margin_px),

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lipcore.train.data import Clip, load_clips
 from lipcore.train.synth.clip import Cast, SynthConfig
+from lipcore.train.synth.head import load_head
 from lipcore.train.synth.make import synthesize
 from lipcore.train.synth.mouth import CLOSED, OPENING_UNIT, spread_gap
 from lipcore.train.synth.portrait import ASTRONAUT, Portrait, PortraitMouth, load_portrait
@@ -147,8 +148,20 @@ def test_the_same_portrait_gives_the_same_bytes_in_other_processes(
 def test_heads_and_portraits_take_turns(portrait: Portrait) -> None:
     cast = Cast(None, (portrait, portrait))
     assert [cast.portrait_of(n) for n in range(4)] == [0, 1, 0, 1]
+    assert [cast.side_of(n, 0.5) for n in range(4)] == ["train", "val", "train", "val"]
     with pytest.raises(ConfigError, match="nobody to speak"):
         Cast(None)
+
+
+def test_both_kinds_are_kept_out_in_their_share(portrait: Portrait, shared_data: Path) -> None:
+    path = shared_data / "head" / "ict_facekit_light.npz"
+    if not path.is_file():
+        pytest.skip("the head (../shared/data/head) is not on this machine")
+    cast = Cast(load_head(path), (portrait, portrait))
+    assert [cast.portrait_of(n) for n in range(5)] == [None, 0, None, 1, None]
+    heads = [cast.side_of(n, 0.5) for n in range(0, 16, 2)]
+    assert heads.count("val") == 4
+    assert [cast.side_of(n, 0.5) for n in (1, 3, 5, 7)] == ["train", "val", "train", "val"]
 
 
 def test_what_is_no_portrait_is_one_clear_line(tmp_path: Path) -> None:
