@@ -93,7 +93,7 @@ def test_from_speakers_to_a_render_that_says_what_another_speaker_said(
         pytest.skip("the head (../shared/data/head) is not on this machine")
     chain = Chain(tmp_path)
     chain.run("data", "synth", "--head", head, "--out", "speakers", "--speakers", 8,
-              "--seconds", 4, "--size", 96, "--val-share", 0.25, "--jobs", 2)
+              "--seconds", 4, "--size", 96, "--val-share", 0.25, "--jobs", 2, "--voices", "espeak")
     for kind in ("vqgan_face", "vqgan_pose", "sync_expert", "generator"):
         chain.train(kind)
 
