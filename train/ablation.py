@@ -174,7 +174,7 @@ class Ablation:
         self._weights: dict[str, Path] = {}
         self._parts = {name: self._part(name) for name in table.parts}
         self._variants = {
-            (name, seed): self._variant(changes, seed)
+            (name, seed): self._variant(name, changes, seed)
             for name, changes in table.variants.items() for seed in table.seeds
         }
 
@@ -231,11 +231,9 @@ class Ablation:
         self._weights[name] = self._folder(name, made) / f"{made.recipe_class.kind}.safetensors"
         return made
 
-    def _variant(self, changes: Mapping[str, Any], seed: int) -> LoadedRecipe:
+    def _variant(self, name: str, changes: Mapping[str, Any], seed: int) -> LoadedRecipe:
         settings = _merged(self.table.generator, changes)
-        return self._recipe(
-            "generator", "generator", _merged(settings, {"loop": {"seed": seed}})
-        )
+        return self._recipe(name, "generator", _merged(settings, {"loop": {"seed": seed}}))
 
     def _recipe(self, name: str, kind: str, settings: Mapping[str, Any]) -> LoadedRecipe:
         named = {k: self._find(k, v) if k in _WEIGHTS else v for k, v in settings.items()}

@@ -148,7 +148,7 @@ def test_two_processes_learn_what_one_does(
         one, two = states[0][name], states[1][name]
         moved = max(float((one[k] - start[k]).abs().max()) for k in start)
         apart = max(float((one[k] - two[k]).abs().max()) for k in start)
-        assert moved > 5e-3 and apart < 0.02 * moved, (name, moved, apart)
+        assert moved > 1e-3 and apart < 0.02 * moved, (name, moved, apart)
     logged = [_losses(run)[-1][1] for run in runs.values()]
     assert logged[0] == pytest.approx(logged[1], rel=1e-3)
     record = load_header(runs[2] / f"{kind}.safetensors")["record"]
