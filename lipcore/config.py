@@ -151,6 +151,10 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         raise ConfigError(
             f"{where} is {value!r}", hint=f"Take one of: {', '.join(map(str, args))}."
         )
+    if kind is Any:
+        return value
+    if origin is Mapping and isinstance(value, Mapping):
+        return {str(k): _convert(args[1], v, f"{where}: {k}") for k, v in value.items()}
     if origin is tuple and isinstance(value, list | tuple):
         if len(args) == 2 and args[1] is Ellipsis:
             return tuple(_convert(args[0], v, where) for v in value)
