@@ -55,7 +55,8 @@ def command(
     timeline: Path, dialogues: tuple[str, ...], out: Path | None, rate: str | None,
     search: tuple[Path, ...], path_map: tuple[str, ...], skip_track: tuple[str, ...],
     handles: int, dry_run: bool, only: tuple[str, ...], settings_path: Path | None,
-    formats: tuple[str, ...], strength: float, cache: Path | None, overwrite: bool, as_json: bool, debug: bool,
+    formats: tuple[str, ...], strength: float, cache: Path | None, overwrite: bool,
+    as_json: bool, debug: bool,
 ) -> None:  # fmt: skip
     """Make the shots of TIMELINE say a dialogue, in record time.
 
