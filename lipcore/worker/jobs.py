@@ -108,7 +108,7 @@ def _track(params: Track, listener: JobListener) -> dict[str, object]:
         missing=params.missing_frame,
     ) as plate:  # fmt: skip
         frames = _inside(parse_frames(params.frames), plate.info.frames)
-        tracks, cached = find_tracks(
+        tracks, _, cached = find_tracks(
             plate, frames, color=ColorTransform.of_plate(plate), cache=Cache(params.cache),
             progress=listener.progress,
         )
