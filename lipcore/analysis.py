@@ -82,7 +82,7 @@ def analyse(
         save_tracks(folder / "tracks.npz", tracks)
 
     track_key = tracks_key(plate, frames, color)
-    tracks, had_tracks = _cached(
+    tracks, had_tracks = cached_entry(
         cache, "tracks", track_key, build_tracks, lambda folder: load_tracks(folder / "tracks.npz")
     )
     track = cover(select_speaker(tracks, speaker), frames)
@@ -97,12 +97,12 @@ def analyse(
                 progress("bank", done, len(frames))
 
     bank_key = make_key(track_key, track.track_id)
-    bank, had_bank = _cached(cache, "bank", bank_key, build_bank, FrameBank)
+    bank, had_bank = cached_entry(cache, "bank", bank_key, build_bank, FrameBank)
     values, neutral = basis.measure(to_square(track.landmarks, track.pixel_aspect))
     return ShotAnalysis(track, values, neutral, bank, had_tracks and had_bank)
 
 
-def _cached(
+def cached_entry(
     cache: Cache, kind: str, key: str, build: Callable[[Path], None], read: Callable[[Path], Read]
 ) -> tuple[Read, bool]:
     """What an entry holds, and whether it was there; built again where it cannot be read."""

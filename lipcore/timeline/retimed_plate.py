@@ -30,7 +30,7 @@ class RetimedPlate(Plate):
         self._numbers = numbers
         self._info = replace(
             source.info, frames=FrameRange(first, first + len(numbers) - 1), rate=rate,
-            missing=(), timecode=None, rate_source="option",
+            missing=(), timecode=None, rate_source="option", source_frames=numbers,
         )
 
     @property
