@@ -13,9 +13,10 @@ from lipcore import __version__
 from lipcore.media.locate import frame_path
 from lipcore.media.output_files import appearing
 from lipcore.media.plate import open_plate
+from lipcore.timeline.outcome import FIRST_FRAME
 from lipcore.timeline.plan import ShotPlan
 from lipcore.timeline.read import ReadTimeline
-from lipcore.timeline.run import FIRST_FRAME, picture_of
+from lipcore.timeline.run import picture_of
 from lipcore.timeline.times import parse_timecode
 
 TRACK = "lipsync"
