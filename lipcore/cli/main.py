@@ -18,6 +18,7 @@ _COMMANDS = {
     "render": ("lipcore.cli.render", "Make the person of a plate say a dialogue."),
     "shapes": ("lipcore.cli.shapes", "Write mouth-shape curves of a dialogue or a plate."),
     "conform": ("lipcore.cli.conform", "Make the shots of a timeline say a dialogue."),
+    "report": ("lipcore.cli.report", "Write a page on which renders are reviewed."),
     "track": ("lipcore.cli.track", "Show the faces that are found in a plate."),
     "adapt": ("lipcore.cli.adapt", "Fine-tune the latent networks to one shot."),
     "train": ("lipcore.cli.train", "Train a network from a recipe."),

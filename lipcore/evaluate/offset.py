@@ -30,7 +30,7 @@ _RIDGE = 300.0
 _WHOLE_FRAMES = 250
 """Clips longer than this weigh no more for it."""
 _LEAST_FRAMES = 40
-_LEAST_CORRELATION, _LEAST_LEAD = 0.35, 0.15
+_LEAST_CORRELATION, _LEAST_LEAD = 0.4, 0.21
 """Below them an offset is a guess: see ``SoundOffset.certain``."""
 _BESIDE_S = 0.13
 """Shifts this near to the best one belong to the same peak."""
