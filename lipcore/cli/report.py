@@ -44,7 +44,7 @@ def command(
     if isinstance(listener, JsonListener):
         for one in reviewed:
             listener.emit(
-                event="shot", name=one.render.name, sidecar=str(one.render.sidecar),
+                event="shot", name=one.name, sidecar=str(one.render.sidecar),
                 findings=[f.text for f in one.findings if f.serious],
                 notes=[f.text for f in one.findings if not f.serious],
             )
@@ -52,5 +52,5 @@ def command(
         return
     for one in reviewed:
         serious = [f.text for f in one.findings if f.serious]
-        click.echo(f"{one.render.name}: {' '.join(serious) or 'nothing stands out'}")
+        click.echo(f"{one.name}: {' '.join(serious) or 'nothing stands out'}")
     click.echo(str(out))

@@ -32,6 +32,7 @@ _WHOLE_FRAMES = 250
 _LEAST_FRAMES = 40
 _LEAST_CORRELATION, _LEAST_LEAD = 0.4, 0.21
 """Below them an offset is a guess: see ``SoundOffset.certain``."""
+_NEARLY = 0.05
 _BESIDE_S = 0.13
 """Shifts this near to the best one belong to the same peak."""
 
@@ -55,6 +56,12 @@ class SoundOffset:
     def certain(self) -> bool:
         """Whether the sound explains the lips clearly better there than elsewhere."""
         return self.correlation >= _LEAST_CORRELATION and self.lead >= _LEAST_LEAD
+
+    @property
+    def fits_as_it_is(self) -> bool:
+        """Whether lips and sound fit unmoved as well as anywhere, or nearly."""
+        unmoved = float(self.correlations[self.shifts == 0][0])
+        return unmoved >= _LEAST_CORRELATION and unmoved >= self.correlation - _NEARLY
 
 
 class OffsetJudge:

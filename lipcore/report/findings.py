@@ -15,7 +15,7 @@ from lipcore.types import BoolArray, FloatArray
 
 # Seen on renders of the development clips (see tests/benchmarks/RESULTS.md); a warning should
 # be worth a look, so each limit lies beyond what good shots showed.
-_OPEN_S = 0.12
+_OPEN_S = 0.2
 """Lips open for less than this in silence are not seen."""
 _OFFSET_S = 0.06
 """Sound and lips further apart than this are worth a look, once the judge is certain."""
@@ -105,12 +105,16 @@ def worst_frames(shot: MeasuredShot, count: int) -> list[BadFrame]:
 
 
 def open_in_silence(shot: MeasuredShot) -> BoolArray:
-    """``(N,)`` frames whose drawn lips are apart though nobody speaks."""
+    """``(N,)`` frames whose drawn lips stay apart though nobody speaks."""
     if shot.sound is None:
         return np.zeros(shot.count, bool)
     with np.errstate(invalid="ignore"):
         apart = shot.opening > CLOSED * shot.width
-    return np.asarray(apart & shot.sound.silent & (shot.render.strength > 0.99))
+    found = np.zeros(shot.count, bool)
+    silent = shot.sound.silent & (shot.render.strength > 0.99)
+    for first, last in spans(apart & silent, _frames_of(shot, _OPEN_S)):
+        found[first : last + 1] = True
+    return found
 
 
 def spans(frames: BoolArray, least: int = 1) -> list[tuple[int, int]]:
@@ -156,7 +160,7 @@ def _told(shot: MeasuredShot, runs: list[tuple[int, int]]) -> str:
 
 
 def _silence(shot: MeasuredShot) -> Iterator[Finding]:
-    runs = spans(open_in_silence(shot), _frames_of(shot, _OPEN_S))
+    runs = spans(open_in_silence(shot))
     if runs:
         yield Finding(f"Lips open in silence: {_told(shot, runs)}.", True)
 

@@ -27,7 +27,7 @@ from lipcore.types import BoolArray, FloatArray
 
 _VERSION = 1
 """Raised when what is cached changes its meaning."""
-_BEFORE_S, _AFTER_S = 0.25, 0.2
+_BEFORE_S, _AFTER_S = 0.35, 0.2
 """Mouths open before the sound comes, and close after it has gone: no fault so near to it."""
 _LEAST_SCORE = 0.5
 """Below it the mesh does not believe that it looks at a face."""

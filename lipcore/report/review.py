@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from lipcore.report.pictures import RenderPictures
 from lipcore.report.shot_pictures import Allowance, ShotPictures, draw_pictures
 
 _STYLE = """
+body { max-width: 1010px; }
 .triage { list-style: none; margin: 8px 0; padding: 0; }
 .triage li { border-bottom: 1px solid var(--line); }
 .triage a { display: grid; grid-template-columns: 104px minmax(160px, 1fr) 2fr; gap: 4px 16px;
@@ -33,7 +35,8 @@ _STYLE = """
 .triage .words { font-size: 13.5px; } .back { font-size: 13px; }
 @media (max-width: 760px) { .triage a { grid-template-columns: 84px 1fr; }
   .triage img { width: 84px; height: 58px; grid-row: span 1; }
-  .triage .words, .triage .chips { grid-column: 1 / -1; } }
+  .triage .words, .triage .chips { grid-column: 1 / -1; }
+  .triage .chips li:not(.warn) { display: none; } }
 @media print { .back { display: none; } }
 """
 _READING = (
@@ -53,6 +56,8 @@ class ReviewedShot:
     """A shot, looked at: what a page shows of it."""
 
     render: FinishedRender
+    name: str
+    """Unlike that of any other shot on the page."""
     shot: MeasuredShot | None
     """None where it cannot be looked at."""
     pictures: ShotPictures | None
@@ -73,6 +78,7 @@ class ReviewedShot:
 def review_shot(
     render: FinishedRender,
     *,
+    name: str,
     allowance: Allowance,
     cache: Cache,
     judge: OffsetJudge,
@@ -82,6 +88,7 @@ def review_shot(
 
     Args:
         render: From its sidecar.
+        name: By which the page calls it.
         allowance: How much the page can take of it.
         cache: Keeps what was measured.
         judge: Of sync.
@@ -94,8 +101,8 @@ def review_shot(
             drawn = draw_pictures(render, pictures, worst, allowance)
     except (MediaError, ColorError) as error:
         told = Finding(f"It cannot be looked at: {error.message}.", True)
-        return ReviewedShot(render, None, None, (told,), ())
-    return ReviewedShot(render, shot, drawn, tuple(find_faults(shot)), tuple(worst))
+        return ReviewedShot(render, name, None, None, (told,), ())
+    return ReviewedShot(render, name, shot, drawn, tuple(find_faults(shot)), tuple(worst))
 
 
 def write_review(
@@ -124,18 +131,18 @@ def write_review(
     cache, judge = cache or Cache(), OffsetJudge()
     allowance = Allowance.of(len(renders))
     total, done, reviewed = sum(len(r.frames) for r in renders), 0, []
-    for render in renders:
+    folder, names = name_shots(renders)
+    for render, name in zip(renders, names, strict=True):
         start = done
         reviewed.append(
             review_shot(
-                render, allowance=allowance, cache=cache, judge=judge,
+                render, name=name, allowance=allowance, cache=cache, judge=judge,
                 progress=lambda n, _all, start=start: progress(start + n, total),  # type: ignore[misc]
             )
         )
         done += len(render.frames)
         progress(done, total)
     reviewed.sort(key=lambda one: one.order, reverse=True)
-    folder = renders[0].sidecar.parent.name if renders else ""
     parts = [
         numbers(_totals(reviewed)), heading("Worst first"), _triage(reviewed),
         *(section(one, f"s{k}") for k, one in enumerate(reviewed, 1)),
@@ -152,7 +159,7 @@ def write_review(
 
 def section(one: ReviewedShot, key: str) -> str:
     """All that the page says of a shot."""
-    head = f'<section class=shot id="{key}"><h2>{html.escape(one.render.name)}</h2>'
+    head = f'<section class=shot id="{key}"><h2>{html.escape(one.name)}</h2>'
     back = '<p class=back><a href="#top">Back to the list</a></p></section>'
     if one.shot is None or one.pictures is None:
         return head + shot_parts.findings_list(one.findings) + back
@@ -164,6 +171,20 @@ def section(one: ReviewedShot, key: str) -> str:
         + shot_parts.curves(one.shot, one.pictures)
         + shot_parts.strip(one.shot, one.pictures) + back
     )
+
+
+def name_shots(renders: Sequence[FinishedRender]) -> tuple[str, list[str]]:
+    """(the folder that holds all renders, a name of each: its path within that folder)."""
+    if not renders:
+        return "", []
+    base = Path(os.path.commonpath([r.sidecar.parent for r in renders]))
+    names = []
+    for render in renders:
+        inside = render.sidecar.parent.relative_to(base)
+        # A shot in a folder of its own name is named once.
+        plain = inside.parent if inside.name == render.name else inside
+        names.append((plain / render.name).as_posix())
+    return base.name, names
 
 
 def _totals(reviewed: Sequence[ReviewedShot]) -> dict[str, str]:
@@ -188,7 +209,7 @@ def _triage(reviewed: Sequence[ReviewedShot]) -> str:
             shot_parts.figures_of(one.shot, one.findings)
         )
         rows.append(
-            f'<li><a href="#s{k}">{picture}<b>{html.escape(one.render.name)}</b>'
+            f'<li><a href="#s{k}">{picture}<b>{html.escape(one.name)}</b>'
             f'<span class="words{" bad" if serious else ""}">{html.escape(words)}</span>'
             f"{figures}</a></li>"
         )

@@ -40,7 +40,7 @@ a { color: var(--mark); } :focus-visible { outline: 2px solid var(--mark); outli
 .viewer > input:checked + label { border-color: var(--mark); color: var(--mark);
   font-weight: 600; }
 .viewer > input:focus-visible + label { outline: 2px solid var(--mark); outline-offset: 2px; }
-.panel { display: none; grid-template-columns: 2fr 1fr; gap: 10px; max-width: 900px; }
+.panel { display: none; grid-template-columns: 2fr 1fr; gap: 10px; }
 .panel.lone { grid-template-columns: minmax(0, 600px); }
 .panel img { width: 100%; height: auto; display: block; background: #000; }
 .panel figure { padding: 0; border: 0; background: none; }
@@ -100,7 +100,9 @@ def figures_of(shot: MeasuredShot, findings: Sequence[Finding]) -> list[Figure]:
     offset = None if shot.sound is None else shot.sound.offset
     found = []
     if offset is not None:
-        value = f"{offset.frames:+d} fr" if offset.certain else "unclear"
+        value = f"{offset.frames:+d} fr" if offset.certain else (
+            "fits at 0" if offset.fits_as_it_is else "unclear"
+        )
         found.append(Figure("sync", value, "the lips by" in told))
     if np.isfinite(shot.follows):
         found.append(Figure("lips follow", f"{shot.follows:.2f}", "only loosely" in told))
@@ -112,12 +114,21 @@ def figures_of(shot: MeasuredShot, findings: Sequence[Finding]) -> list[Figure]:
     outside = shot.meshes.outside[np.isfinite(shot.meshes.outside)]
     if outside.size:
         largest = float(outside.max())
-        value = "untouched" if largest == 0 else f"up to {largest * 255:.0f}/255"
         if shot.lossless or largest <= 1:
-            found.append(Figure("outside the mouth", value, shot.lossless and largest > 0))
+            found.append(
+                Figure("outside the mouth", _apart(largest, shot), shot.lossless and largest > 0)
+            )
     drawn = int((shot.render.strength > 0).sum())
     found.append(Figure("drawn", f"{drawn} of {shot.count}", "passed through" in told))
     return found
+
+
+def _apart(largest: float, shot: MeasuredShot) -> str:
+    if largest == 0:
+        return "untouched"
+    if shot.lossless:
+        return f"changed by up to {largest:.3g}"
+    return "but for rounding" if largest < 0.5 / 255 else f"codec, ≤ {largest * 255:.0f}/255"
 
 
 def chips(figures: Sequence[Figure]) -> str:
@@ -194,23 +205,23 @@ def _captioned(content: str, text: str) -> str:
 def strip(shot: MeasuredShot, pictures: ShotPictures) -> str:
     """Mouths over the shot: the plate's above, the new one below."""
     first = shot.render.frames.first
-    told = "after" if shot.no_plate else "before above after"
+    told = "the render" if shot.no_plate else "the plate above the render"
     cells = (
         _captioned(image(jpeg, f"mouth of frame {first + index}, {told}"),
                    f"{first + index} · {clock(shot.render, index)}")
         for index, jpeg in pictures.strip
     )  # fmt: skip
-    return f"<div class=strip>{''.join(cells)}</div>"
+    return f"<p class=facts>Mouths, {told}</p><div class=strip>{''.join(cells)}</div>"
 
 
 def curves(shot: MeasuredShot, pictures: ShotPictures) -> str:
     """Sound, lips, jitter, confidence and sync over the shot."""
     marked = [shown.bad.index for shown in pictures.frames]
-    side = offset_graph(shot) + shake_graph(shot) + confidence_graph(shot)
+    side = offset_graph(shot) + confidence_graph(shot)
     return (
         '<div class="curves graph">'
-        + figure("Lips and sound", lips_graph(shot, marked))
-        + figure("Sync, jitter, confidence", side)
+        + figure("Lips and sound", lips_graph(shot, marked) + shake_graph(shot))
+        + figure("Sync and confidence", side)
         + "</div>"
     )
 
