@@ -6,7 +6,7 @@ None of it depends on the dialogue, so it is made once and kept in the cache.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -75,16 +75,7 @@ def analyse(
         MediaError: The plate cannot be read.
     """
 
-    def build_tracks(folder: Path) -> None:
-        tracks = track_plate(
-            plate, frames, color=color, progress=lambda n, m: progress("track", n, m)
-        )
-        save_tracks(folder / "tracks.npz", tracks)
-
-    track_key = tracks_key(plate, frames, color)
-    tracks, had_tracks = cached_entry(
-        cache, "tracks", track_key, build_tracks, lambda folder: load_tracks(folder / "tracks.npz")
-    )
+    tracks, track_key, had_tracks = _find_tracks(plate, frames, color, cache, progress)
     track = cover(select_speaker(tracks, speaker), frames)
 
     def build_bank(folder: Path) -> None:
@@ -97,12 +88,59 @@ def analyse(
                 progress("bank", done, len(frames))
 
     bank_key = make_key(track_key, track.track_id)
-    bank, had_bank = cached_entry(cache, "bank", bank_key, build_bank, FrameBank)
+    bank, had_bank = _cached(cache, "bank", bank_key, build_bank, FrameBank)
     values, neutral = basis.measure(to_square(track.landmarks, track.pixel_aspect))
     return ShotAnalysis(track, values, neutral, bank, had_tracks and had_bank)
 
 
-def cached_entry(
+def _find_tracks(
+    plate: Plate, frames: FrameRange, color: ColorTransform, cache: Cache, progress: Progress
+) -> tuple[list[FaceTrack], str, bool]:
+    """All faces, the key of what they were found in, and whether they were known."""
+    shared = plate.shared_tracking(frames)
+    source, over = (plate, frames) if shared is None else (shared.take, shared.frames)
+    if shared is not None:
+        color = ColorTransform.of_plate(source)
+
+    def build(folder: Path) -> None:
+        tracks = track_plate(
+            source, over, color=color, progress=lambda n, m: progress("track", n, m)
+        )
+        save_tracks(folder / "tracks.npz", tracks)
+
+    key = tracks_key(source, over, color)
+    tracks, there = _cached(
+        cache, "tracks", key, build, lambda folder: load_tracks(folder / "tracks.npz")
+    )
+    if shared is None:
+        return tracks, key, there
+    shown = [show_track(track, shared.numbers, frames) for track in tracks]
+    return shown, make_key(key, shared.numbers, frames), there
+
+
+def show_track(track: FaceTrack, numbers: Sequence[int], frames: FrameRange) -> FaceTrack:
+    """A take's track as another plate shows its frames.
+
+    Args:
+        track: Over the take.
+        numbers: The take's frame for each of ``frames``.
+        frames: The other plate's.
+    """
+    hull = cover(track, FrameRange(min(numbers), max(numbers)))
+    places = [hull.frames.index(n) for n in numbers]
+    cuts = tuple(
+        frames.first + i
+        for i, (a, b) in enumerate(pairwise(numbers), 1)
+        if any(min(a, b) < cut <= max(a, b) for cut in hull.cuts)
+    )
+    return replace(
+        hull, frames=frames, landmarks=hull.landmarks[places],
+        transforms=hull.transforms[places], confidence=hull.confidence[places],
+        present=hull.present[places], cuts=cuts,
+    )  # fmt: skip
+
+
+def _cached(
     cache: Cache, kind: str, key: str, build: Callable[[Path], None], read: Callable[[Path], Read]
 ) -> tuple[Read, bool]:
     """What an entry holds, and whether it was there; built again where it cannot be read."""

@@ -16,6 +16,8 @@ NoFace = Literal["hold", "passthrough", "error"]
 Synthesis = Literal["auto", "shot", "adapted", "latent"]
 Detail = Literal["none", "transport", "bank"]
 
+DEFAULT_SPEAKER = "largest"
+
 DELIVERIES: tuple[Deliver, ...] = ("full", "patch", "video")
 NO_FACE: tuple[NoFace, ...] = ("hold", "passthrough", "error")
 SYNTHESES: tuple[Synthesis, ...] = ("auto", "shot", "adapted", "latent")
@@ -38,7 +40,7 @@ class Shot:
     """Frames a second, where the plate does not say or is wrong."""
     colorspace: str | None = None
     """Encoding of the plate, where it does not say or is wrong."""
-    speaker: str = "largest"
+    speaker: str = DEFAULT_SPEAKER
     """``largest``, ``left``, ``right``, ``X,Y`` in plate pixels, or ``track:N``."""
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from lipcore.errors import ConfigError
 from lipcore.shot import RenderConfig
 
 if TYPE_CHECKING:
+    from lipcore.timeline.dialogue import DialogueSource
     from lipcore.timeline.plan import ShotPlan
     from lipcore.timeline.read import ReadTimeline
     from lipcore.types import Dialogue
@@ -26,8 +27,9 @@ _TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 @click.command("conform")
 @click.argument("timeline", type=click.Path(path_type=Path))
 @click.option("--dialogue", "dialogues", multiple=True, metavar="[TAG=]FILE",
-              help="Dub that begins with the timeline. Repeat it with language tags, as "
-              "de=dub.wav, for several: each gets a folder of its own.")
+              help="Dub that begins with the timeline; or track:NAME, a sound track of the "
+              "timeline by name or number; or clips, their own sound. Repeat it with language "
+              "tags, as de=dub.wav, for several: each gets a folder of its own.")
 @click.option("--out", type=click.Path(path_type=Path),
               help="Folder of the shots and of the new timeline.")
 @click.option("--rate", help="Frames a second of the record; an EDL does not state it.")
@@ -41,6 +43,8 @@ _TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 @click.option("--only", multiple=True, help="Shot to render, by name or number; may be repeated.")
 @click.option("--settings", "settings_path", type=click.Path(path_type=Path),
               help="YAML: shots by name or number, each {speaker, strength, offset, exclude}.")
+@click.option("--format", "formats", type=click.Choice(["otio", "edl", "xml", "fcpx", "aaf"]),
+              multiple=True, help="Write the new track in this format, too; may be repeated.")
 @click.option("--strength", type=float, default=1.0, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path),
               help="Folder for what does not depend on the dialogue.")
@@ -51,7 +55,7 @@ def command(
     timeline: Path, dialogues: tuple[str, ...], out: Path | None, rate: str | None,
     search: tuple[Path, ...], path_map: tuple[str, ...], skip_track: tuple[str, ...],
     handles: int, dry_run: bool, only: tuple[str, ...], settings_path: Path | None,
-    strength: float, cache: Path | None, overwrite: bool, as_json: bool, debug: bool,
+    formats: tuple[str, ...], strength: float, cache: Path | None, overwrite: bool, as_json: bool, debug: bool,
 ) -> None:  # fmt: skip
     """Make the shots of TIMELINE say a dialogue, in record time.
 
@@ -64,7 +68,8 @@ def command(
     A clip may carry its own settings: metadata lipcore: {strength: 0.6}, or a marker named
     "lipsync exclude" or "lipsync speaker=left strength=0.6". --settings goes before them.
     """
-    from lipcore.media.audio import load_dialogue
+    from lipcore.timeline.dialogue import load_source
+    from lipcore.timeline.formats import check_formats
     from lipcore.timeline.media_links import LinkOptions, MediaFinder, parse_path_map
     from lipcore.timeline.plan import plan_shots, table
     from lipcore.timeline.read import read_timeline
@@ -79,9 +84,15 @@ def command(
             "a conform needs --dialogue and --out", hint="Or print the table with --dry-run."
         )
     config = RenderConfig(strength=strength, cache=cache, overwrite=overwrite)
-    # All dubs are read before the first render: a wrong one costs no hours.
-    loaded = {tag: None if path is None else load_dialogue(path) for tag, path in dubs.items()}
+    check_formats(formats)
     with closing(MediaFinder(options)) as finder:
+        # All dubs are read before the first render: a wrong one costs no hours.
+        sources = {
+            tag: None if source is None
+            else load_source(source, read, finder, skip_tracks=skip_track)
+            for tag, source in dubs.items()
+        }  # fmt: skip
+        loaded = {tag: None if s is None else s.dialogue for tag, s in sources.items()}
         plans = {
             tag: plan_shots(
                 read, finder, dub, handles=handles, skip_tracks=skip_track, settings=settings
@@ -90,9 +101,11 @@ def command(
         }
     for language, shots in plans.items():
         dub, folder = loaded[language], out and out / language
+        source = sources[language]
+        warnings = () if source is None else source.warnings
         _choose(shots, only, read, dub, folder, config)
         listener = JsonListener() if as_json else BarListener()
-        written: Path | None = None
+        written: list[Path] = []
         if not dry_run:
             from lipcore.timeline.run import render_shots
             from lipcore.timeline.write import write_timeline
@@ -101,38 +114,43 @@ def command(
             with listener:
                 render_shots(shots, dub, read.rate, folder, config, listener)
             name = "_".join(word for word in (timeline.stem, "lipsync", language) if word)
-            written = folder / f"{name}.otio"
-            write_timeline(read, shots, folder, written, language=language)
+            written = write_timeline(
+                read, shots, folder, folder / f"{name}.otio", language=language, formats=formats
+            )
         if isinstance(listener, JsonListener):
-            _emit(listener, shots, read, written, language)
+            _emit(listener, shots, read, written, language, warnings)
             continue
         if language:
             click.echo(f"{language}:")
         click.echo(table(shots, read))
-        if written is not None:
-            click.echo(str(written))
+        for warning in warnings:
+            click.echo(f"warning: {warning}")
+        for path in written:
+            click.echo(str(path))
 
 
 def _emit(
-    listener: JsonListener, shots: list[ShotPlan], read: ReadTimeline, written: Path | None,
-    language: str,
+    listener: JsonListener, shots: list[ShotPlan], read: ReadTimeline, written: list[Path],
+    language: str, warnings: tuple[str, ...],
 ) -> None:  # fmt: skip
     for shot in shots:
         listener.emit(event="shot", language=language, **shot.row(read))
     listener.emit(
-        event="plan" if written is None else "done", shots=len(shots), rate=str(read.rate),
-        start_frame=read.start_frame, warnings=list(read.warnings), language=language,
-        outputs=[] if written is None else [str(written)],
+        event="done" if written else "plan", shots=len(shots), rate=str(read.rate),
+        start_frame=read.start_frame, warnings=[*read.warnings, *warnings], language=language,
+        outputs=[str(path) for path in written],
     )
 
 
-def _parse_dialogues(given: tuple[str, ...]) -> dict[str, Path | None]:
-    """Files by language tag; the tag of a lone file may be left out.
+def _parse_dialogues(given: tuple[str, ...]) -> dict[str, DialogueSource | None]:
+    """Dialogues by language tag; the tag of a lone one may be left out.
 
     Raises:
-        ConfigError: Several files, and a tag is missing, given twice or no tag.
+        ConfigError: Several dialogues, and a tag is missing, given twice or no tag.
     """
-    dubs: dict[str, Path | None] = {}
+    from lipcore.timeline.dialogue import parse_source
+
+    dubs: dict[str, DialogueSource | None] = {}
     for text in given:
         tag, equals, file = text.partition("=")
         if not equals or not _TAG.fullmatch(tag) or Path(text).exists():
@@ -142,7 +160,7 @@ def _parse_dialogues(given: tuple[str, ...]) -> dict[str, Path | None]:
                 f"--dialogue {text} needs a language tag of its own",
                 hint="Give several as --dialogue de=FILE --dialogue pt-BR=FILE.",
             )
-        dubs[tag] = Path(file)
+        dubs[tag] = parse_source(file)
     return dubs or {"": None}
 
 

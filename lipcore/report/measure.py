@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lipcore.analysis import cached_entry
 from lipcore.cache import Cache, make_key
 from lipcore.errors import DialogueError
 from lipcore.evaluate.mouths import MouthMeter, cut_mouth, shake, sharpness
@@ -178,13 +177,11 @@ def measure_shot(
         found = _look(render, pictures, progress)
         np.savez(folder / "meshes.npz", **{name: getattr(found, name) for name in _NAMES})
 
-    def read(folder: Path) -> Meshes:
-        with np.load(folder / "meshes.npz", allow_pickle=False) as stored:
-            return Meshes(**{name: stored[name] for name in _NAMES})
-
     facts = hashlib.sha256(render.sidecar.read_bytes()).hexdigest()
     key = make_key(_VERSION, facts, pictures.content_key())
-    meshes, _ = cached_entry(cache, "report", key, build, read)
+    folder, _ = cache.entry("report", key, build)
+    with np.load(folder / "meshes.npz", allow_pickle=False) as stored:
+        meshes = Meshes(**{name: stored[name] for name in _NAMES})
     opening = np.where(meshes.score >= _LEAST_SCORE, inner_opening(meshes.after), np.nan)
     sound, no_sound = _listen(render, opening.astype(np.float32), judge)
     return MeasuredShot(

@@ -205,9 +205,10 @@ def _triage(reviewed: Sequence[ReviewedShot]) -> str:
         if len(serious) > 2:
             words += f" And {len(serious) - 2} more."
         picture = "<span></span>" if one.pictures is None else image(one.pictures.thumb, "")
-        figures = "" if one.shot is None else shot_parts.chips(
-            shot_parts.figures_of(one.shot, one.findings)
-        )
+        figures = "" if one.shot is None else shot_parts.chips([
+            f for f in shot_parts.figures_of(one.shot, one.findings)
+            if f.warn or f.name != "drawn"
+        ])  # fmt: skip
         rows.append(
             f'<li><a href="#s{k}">{picture}<b>{html.escape(one.name)}</b>'
             f'<span class="words{" bad" if serious else ""}">{html.escape(words)}</span>'

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from lipcore.cache import make_key
-from lipcore.media.plate import Plate
+from lipcore.media.plate import Plate, SharedTracking
 from lipcore.media.prefetch import Prefetch
 from lipcore.types import Frame, FrameRange, PlateInfo
 
@@ -21,13 +21,22 @@ class RetimedPlate(Plate):
         numbers: The take's frame for each record frame.
         first: Number of the first record frame.
         rate: Record frames a second.
+        tracked: The take's frames in which faces are tracked for several plates at once;
+            None tracks each plate as it is shown.
     """
 
     def __init__(
-        self, source: Plate, numbers: tuple[int, ...], first: int, rate: Fraction
+        self,
+        source: Plate,
+        numbers: tuple[int, ...],
+        first: int,
+        rate: Fraction,
+        *,
+        tracked: FrameRange | None = None,
     ) -> None:
         self._source = source
         self._numbers = numbers
+        self._tracked = tracked
         self._info = replace(
             source.info, frames=FrameRange(first, first + len(numbers) - 1), rate=rate,
             missing=(), timecode=None, rate_source="option", source_frames=numbers,
@@ -48,7 +57,16 @@ class RetimedPlate(Plate):
         return iter(Prefetch(lambda: self._in_order(frames)))
 
     def content_key(self) -> str:
-        return make_key("retimed", self._source.content_key(), self._numbers, self._info)
+        return make_key(
+            "retimed", self._source.content_key(), self._numbers, self._info, self._tracked
+        )
+
+    def shared_tracking(self, frames: FrameRange) -> SharedTracking | None:
+        if self._tracked is None:
+            return None
+        start = frames.first - self._info.frames.first
+        wanted = self._numbers[start : start + len(frames)]
+        return SharedTracking(self._source, self._tracked, wanted)
 
     def close(self) -> None:
         self._source.close()

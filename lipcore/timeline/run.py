@@ -28,6 +28,7 @@ from lipcore.timeline.outcome import (
 )
 from lipcore.timeline.plan import ShotPlan
 from lipcore.timeline.retimed_plate import RetimedPlate
+from lipcore.timeline.takes import shared_ranges
 from lipcore.types import Dialogue
 
 _SHORTEST_S = Fraction(1, 4)
@@ -67,6 +68,7 @@ def render_shots(
         LipcoreError: See ``render_shot``; a later run goes on where this one ended.
     """
     outcomes = []
+    tracked = shared_ranges(shots)
     for shot in shots:
         if shot.problem or shot.media is None:
             continue
@@ -83,7 +85,10 @@ def render_shots(
         _finished(picture).unlink(missing_ok=True)
         with appearing(sound) as temporary:
             temporary.write_bytes(_cut_dialogue(shot, dub, rate))
-        plate = RetimedPlate(open_plate(shot.media), shot.numbers, FIRST_FRAME, rate)
+        plate = RetimedPlate(
+            open_plate(shot.media, missing=shot.missing_frame), shot.numbers, FIRST_FRAME, rate,
+            tracked=tracked.get(shot.number),
+        )  # fmt: skip
         try:
             result = render_shot(
                 _spoken_by(shot, Shot(shot.media, sound)), _config_of(shot, config), picture,
@@ -132,6 +137,7 @@ def _spoken_by(shot: ShotPlan, plain: Shot) -> Shot:
 
 def _config_of(shot: ShotPlan, config: RenderConfig) -> RenderConfig:
     told = shot.settings
+    config = replace(config, missing_frame=shot.missing_frame)
     if told.strength is not None:
         config = replace(config, strength=told.strength)
     if told.offset is not None:
@@ -149,6 +155,7 @@ def _asked(shot: ShotPlan, dub: Dialogue, rate: Fraction, config: RenderConfig) 
     chosen = _config_of(shot, config)
     said = {
         "media": str(shot.media), "numbers": list(shot.numbers), "speaker": shot.settings.speaker,
+        "missing_frame": shot.missing_frame,
         "strength": chosen.strength, "offset_frames": chosen.offset_frames,
         "dialogue": hashlib.sha256(_cut_dialogue(shot, dub, rate)).hexdigest(),
     }
