@@ -56,8 +56,9 @@ a { color: var(--mark); } :focus-visible { outline: 2px solid var(--mark); outli
 .wipe span { position: absolute; bottom: 8px; line-height: 1; font-size: 12px; color: #fff;
   background: #000a; padding: 4px 7px; border-radius: 3px; pointer-events: none; }
 .wipe .l { left: 8px; } .wipe .r { right: 8px; }
-.strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(96px, 1fr)); gap: 8px;
+.strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(88px, 1fr)); gap: 8px;
   margin: 10px 0; }
+.strip.wide-cells { grid-template-columns: repeat(auto-fill, minmax(124px, 1fr)); }
 .strip figure { padding: 0; border: 0; background: none; } .strip img { width: 100%;
   display: block; border-radius: 3px; background: #000; }
 .strip figcaption { font-weight: 400; font-size: 11.5px; color: var(--soft); margin: 2px 0 0;
@@ -67,7 +68,9 @@ a { color: var(--mark); } :focus-visible { outline: 2px solid var(--mark); outli
 @media (max-width: 760px) { .panel, .curves { grid-template-columns: minmax(0, 1fr); }
   .side { grid-template-columns: 1fr 1fr; } }
 @media print { .shot { break-before: page; } .viewer > input, .viewer > label { display: none; }
-  .panel { display: grid; break-inside: avoid; } .wipe { display: flex; }
+  .panel, .panel.lone { display: grid; break-inside: avoid; margin-bottom: 8px;
+    grid-template-columns: 1fr 1fr; }
+  .side { grid-template-columns: 1fr 1fr; } .hint { display: none; } .wipe { display: flex; }
   .wipe img, .wipe .old { position: static; width: 50%; clip-path: none; }
   .wipe::after, .wipe input { display: none; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
@@ -78,6 +81,7 @@ SCRIPT = (
 )
 """Moves the wipe; without it the wipe stands in the middle."""
 MOST_FRAMES = 6
+_HINT = "<span class=hint> Drag, or use the arrow keys; Home and End flip.</span>"
 # One rule a place: the panel whose button is pressed is shown.
 STYLE += "".join(
     f".viewer > input:nth-of-type({k}):checked ~ .panel.p{k}" + (", " if k < MOST_FRAMES else "")
@@ -185,8 +189,7 @@ def _panel(shot: MeasuredShot, shown: ShownFrame, k: int) -> str:
             f'aria-label="{html.escape(f"before and after, {what}")}">'
             "<span class=l>before</span><span class=r>after</span></div>"
         )
-        large = _captioned(wipe, f"{what[:1].upper()}{what[1:]}. Drag, or use the arrow keys; "
-                                 "Home and End flip.")  # fmt: skip
+        large = _captioned(wipe, f"{what[:1].upper()}{what[1:]}.", _HINT)
     side = []
     if shown.matte is not None:
         side.append(_captioned(image(shown.matte, f"matte, {what}"), "Matte over the plate"))
@@ -198,8 +201,8 @@ def _panel(shot: MeasuredShot, shown: ShownFrame, k: int) -> str:
     return f'<div class="panel p{k}{"" if side else " lone"}">{large}{beside}</div>'
 
 
-def _captioned(content: str, text: str) -> str:
-    return f"<figure>{content}<figcaption>{html.escape(text)}</figcaption></figure>"
+def _captioned(content: str, text: str, more: str = "") -> str:
+    return f"<figure>{content}<figcaption>{html.escape(text)}{more}</figcaption></figure>"
 
 
 def strip(shot: MeasuredShot, pictures: ShotPictures) -> str:
@@ -208,10 +211,13 @@ def strip(shot: MeasuredShot, pictures: ShotPictures) -> str:
     told = "the render" if shot.no_plate else "the plate above the render"
     cells = (
         _captioned(image(jpeg, f"mouth of frame {first + index}, {told}"),
-                   f"{first + index} · {clock(shot.render, index)}")
+                   str(first + index), f"<br>{clock(shot.render, index)}")
         for index, jpeg in pictures.strip
     )  # fmt: skip
-    return f"<p class=facts>Mouths, {told}</p><div class=strip>{''.join(cells)}</div>"
+    return (
+        f"<p class=facts>Over the shot, {told}</p>"
+        f'<div class="strip{" wide-cells" if pictures.of_faces else ""}">{"".join(cells)}</div>'
+    )
 
 
 def curves(shot: MeasuredShot, pictures: ShotPictures) -> str:

@@ -48,7 +48,7 @@ class Allowance:
             large: Frames are shown large; else the strip is all.
         """
         if not large:
-            return cls(0, 10 if shots <= 40 else 6, 360, 26_000 if shots <= 40 else 14_000)
+            return cls(0, 7, 360, 64_000) if shots <= 40 else cls(0, 4, 360, 36_000)
         if shots <= 8:
             return cls(5, 10, 720, 80_000)
         return cls(3, 8, 560, 34_000) if shots <= 24 else cls(2, 6, 480, 22_000)
@@ -73,7 +73,9 @@ class ShotPictures:
     """The whole frame, the face marked."""
     frames: tuple[ShownFrame, ...]
     strip: tuple[tuple[int, bytes], ...]
-    """Mouths, the plate's above the new one, with the place of their frame."""
+    """The plate's mouth or face above the new one, with the place of their frame."""
+    of_faces: bool
+    """The strip shows faces; else mouths."""
 
 
 def draw_pictures(
@@ -96,17 +98,20 @@ def draw_pictures(
     count = len(render.frames)
     places = np.linspace(0, count - 1, min(count, allowance.strip)).round().astype(int)
     shown = {bad.index: bad for bad in worst[: allowance.frames]}
-    thumb_at = worst[0].index
+    thumb_at, of_faces = worst[0].index, not allowance.frames
     strip, large, thumb = [], {}, b""
     for index in sorted({*shown, *places.tolist(), thumb_at}):
         pair = pictures.read(index)
         if index in shown:
             large[index] = _show(render, pictures, pair, shown[index], allowance)
-        if index in places and (mouths := _mouths(render, pictures, pair)) is not None:
-            strip.append((index, encode_jpeg(mouths, max(4_500, allowance.picture_bytes // 4))))
+        cell = _cell(render, pictures, pair, of_faces) if index in places else None
+        if cell is not None:
+            strip.append((index, encode_jpeg(cell, max(4_500, allowance.picture_bytes // 4))))
         if index == thumb_at:
             thumb = encode_jpeg(_thumb(render, pictures.view_after(pair), index), 9_000)
-    return ShotPictures(thumb, tuple(large[index] for index in shown), tuple(strip))
+    return ShotPictures(
+        thumb, tuple(large[index] for index in shown), tuple(strip), of_faces
+    )
 
 
 def _show(
@@ -164,10 +169,15 @@ def _face_square(render: FinishedRender, index: int) -> tuple[float, float, floa
     return float(center[0]) - side / 2, float(center[1]) - side / 2, side
 
 
-def _mouths(
-    render: FinishedRender, pictures: RenderPictures, pair: FramePair
+def _cell(
+    render: FinishedRender, pictures: RenderPictures, pair: FramePair, of_faces: bool
 ) -> Picture | None:
-    """The mouth in the plate above the one in the render; None where no face is."""
+    """The mouth or face of the plate above the one of the render; None where no face is."""
+    views = [v for v in (pictures.view_before(pair), pictures.view_after(pair)) if v is not None]
+    face = _face_square(render, pair.index)
+    if of_faces and face is not None:
+        size = int(min(200, max(96, round(face[2]))))
+        return np.asarray(np.concatenate([view.square(*face, size) for view in views]), np.uint8)
     landmarks = to_square(render.landmarks[pair.index], render.pixel_aspect)
     if not np.isfinite(landmarks).all():
         return None
@@ -175,7 +185,6 @@ def _mouths(
     low, high = lips.min(0), lips.max(0)
     side = float((high - low).max()) * 1.9
     x, y = (low + high) / 2 - side / 2
-    views = [v for v in (pictures.view_before(pair), pictures.view_after(pair)) if v is not None]
     size = int(min(180, max(96, round(side))))
     cuts = [view.square(float(x), float(y), side, size) for view in views]
     rows = slice(size // 8, size - size // 8)  # mouths are wide

@@ -27,6 +27,8 @@ from lipcore.timeline.times import timecode
 
 _STYLE = """
 body { max-width: 1010px; } table { font-size: 13.5px; min-width: 100%; }
+td, th { white-space: nowrap; overflow-wrap: normal; } td:last-child { white-space: normal;
+  min-width: 220px; overflow-wrap: anywhere; }
 .shot { margin-top: 34px; }
 @media print { .shot { break-before: auto; break-inside: avoid; } }
 """
