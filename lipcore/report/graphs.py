@@ -61,8 +61,9 @@ def lips_graph(shot: MeasuredShot, marked: Sequence[int] = ()) -> str:
     drawn = [_wave(shot), *_bands(shot)]
     drawn += [_curve(np.maximum(v, 0) / top, kind) for kind, v in curves.items()]
     drawn += [f'<line class=seen x1="{i + 0.5}" x2="{i + 0.5}" y1="0" y2="100"/>' for i in marked]
-    keys = [("", "lips opened, render"), ("asked", "asked for"), ("plate", "plate"),
-            ("wave", "sound"), ("speech", "speech")]  # fmt: skip
+    keys = [("", "lips opened, render"), ("asked", "asked for"), ("plate", "plate")]
+    if shot.sound is not None:
+        keys += [("wave", "sound"), ("speech", "speech")]
     if open_in_silence(shot).any():
         keys.append(("bad", "open in silence"))
     if (np.array(shot.render.policies) == "passthrough").any():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lipcore import __version__
 from lipcore.cache import Cache
-from lipcore.errors import ColorError, MediaError
+from lipcore.errors import ColorError, MediaError, OutputNotWritableError
 from lipcore.evaluate.offset import OffsetJudge
 from lipcore.media.output_files import appearing
 from lipcore.report import graphs, shot_parts
@@ -128,6 +128,11 @@ def write_review(
     Raises:
         OutputError: The page cannot be written.
     """
+    if path.is_dir() or not path.parent.is_dir():
+        raise OutputNotWritableError(
+            f"{path} is a folder" if path.is_dir() else f"the folder {path.parent} is not there",
+            hint="Give --out a file in a folder that is there, as report.html.", path=str(path),
+        )
     cache, judge = cache or Cache(), OffsetJudge()
     allowance = Allowance.of(len(renders))
     total, done, reviewed = sum(len(r.frames) for r in renders), 0, []

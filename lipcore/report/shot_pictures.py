@@ -51,7 +51,9 @@ class Allowance:
             return cls(0, 7, 360, 64_000) if shots <= 40 else cls(0, 4, 360, 36_000)
         if shots <= 8:
             return cls(5, 10, 720, 80_000)
-        return cls(3, 8, 560, 34_000) if shots <= 24 else cls(2, 6, 480, 22_000)
+        if shots <= 24:
+            return cls(3, 8, 560, 28_000)
+        return cls(2, 6, 480, 17_000) if shots <= 60 else cls(1, 4, 420, 16_000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ def page(
     clip = otio.schema.Clip("portrait", media, _span(1002, 8))
     clip.effects.append(otio.schema.LinearTimeWarp(time_scalar=-1.0))
     gone = otio.schema.Clip(HOSTILE, otio.schema.ExternalReference("gone.mov"), _span(0, 4))
-    reel = otio.schema.Timeline(HOSTILE, otio.opentime.RationalTime(24 * 3600, 24))
+    start = otio.opentime.RationalTime(24 * 3600, 24)
+    reel = otio.schema.Timeline(HOSTILE, global_start_time=start)
     reel.tracks.append(otio.schema.Track("V1", [clip, gone]))
     otio.adapters.write_to_file(reel, str(folder / "reel.otio"))
     ended = subprocess.run(
