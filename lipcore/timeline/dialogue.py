@@ -123,7 +123,7 @@ def _heard(read: ReadTimeline, name: str) -> list[Any]:
 def _is_soloed(metadata: Any) -> bool:
     """Editors keep solo in metadata of their own: ``Resolve_OTIO: {SoloOn: true}``."""
     for key, value in metadata.items():
-        if isinstance(value, Mapping | otio.core.AnyDictionary):
+        if isinstance(value, Mapping):
             if _is_soloed(value):
                 return True
         elif str(key).lower() in ("solo", "soloon", "soloed") and value is True:

@@ -38,8 +38,11 @@ def check_formats(names: Sequence[str]) -> None:
             )
 
 
-def write_format(timeline: Any, name: str, path: Path, rate: Fraction, start_frame: int) -> None:
+def write_format(timeline: Any, name: str, path: Path, rate: Fraction, start_frame: int) -> bool:
     """Write the last track of a timeline in another format, and read it again as a check.
+
+    The adapters of FCPX XML and AAF know no dissolves: there they become cuts, and the frames
+    for them lie beyond the cut in the media.
 
     Args:
         timeline: The new timeline, its last track that of the rendered shots.
@@ -48,6 +51,9 @@ def write_format(timeline: Any, name: str, path: Path, rate: Fraction, start_fra
         rate: Record frames a second.
         start_frame: Record timecode of the first frame.
 
+    Returns:
+        Whether dissolves became cuts.
+
     Raises:
         OutputError: The adapter cannot write this track, or writes another cut.
         DependencyError: The adapter is not installed.
@@ -55,6 +61,11 @@ def write_format(timeline: Any, name: str, path: Path, rate: Fraction, start_fra
     check_formats([name])
     suffix = FORMATS[name]
     cut = _one_track(timeline, name, rate, start_frame)
+    mixes = [i for i, c in enumerate(cut.tracks[0]) if isinstance(c, otio.schema.Transition)]
+    lost = name in ("fcpx", "aaf") and bool(mixes)
+    for place in reversed(mixes) if lost else ():
+        del cut.tracks[0][place]
+    wanted = _seen(cut.tracks[0])
     arguments: dict[str, Any] = {"adapter_name": find_adapter(suffix)}
     if name == "edl":
         arguments.update(rate=float(rate), reelname_len=_REEL_LENGTH)
@@ -71,7 +82,8 @@ def write_format(timeline: Any, name: str, path: Path, rate: Fraction, start_fra
             f"the adapter cannot write {path.name}: {text}",
             hint="Take the .otio beside it; it holds everything.",
         ) from error
-    _check(timeline, path, rate)
+    _check(wanted, path, rate)
+    return lost
 
 
 def _one_track(timeline: Any, name: str, rate: Fraction, start_frame: int) -> Any:
@@ -95,23 +107,27 @@ def _one_track(timeline: Any, name: str, rate: Fraction, start_frame: int) -> An
     return made
 
 
-def _check(timeline: Any, path: Path, rate: Fraction) -> None:
-    """The file, read again, shows the shots at the frames at which they belong."""
-    track = timeline.tracks[-1]
-    wanted = []
+def _seen(track: Any) -> list[tuple[int, int]]:
+    """The record frames of each clip, as far as its dissolves show it."""
+    spans = []
     for clip in track.find_clips():
-        held = track.range_of_child(clip)
-        first = round(held.start_time.value)
-        wanted.append((first, first + round(held.duration.value)))
+        held, shown = track.range_of_child(clip), clip.visible_range()
+        first = held.start_time - (clip.source_range.start_time - shown.start_time)
+        spans.append((round(first.value), round((first + shown.duration).value)))
+    return spans
+
+
+def _check(wanted: list[tuple[int, int]], path: Path, rate: Fraction) -> None:
+    """The file, read again, shows the shots at the frames at which they belong."""
     try:
-        read = read_timeline(path, rate=rate)
-        found = [(s.first, s.end) for s in flatten(read)]
+        segments = flatten(read_timeline(path, rate=rate))
     except LipcoreError as error:
         path.unlink(missing_ok=True)
         raise OutputError(
             f"the adapter's {path.name} cannot be read again: {error.message}",
             hint="Take the .otio beside it; it holds everything.",
         ) from error
+    found = [(s.first - s.fade_in, s.end + s.fade_out) for s in segments]
     if found != wanted:
         path.unlink(missing_ok=True)
         raise OutputError(

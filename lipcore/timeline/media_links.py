@@ -111,35 +111,63 @@ class MediaFinder:
         if kind == "generator":
             return Media(None, f"a generator ({wanted[1]})")
         if kind == "missing":
-            found = self._searched(wanted[1])
-            return Media(found) if found else Media(None, "the timeline names no media")
+            return self._searched(wanted[1], "the timeline names no media")
         if kind == "sequence":
-            for folder in self._places(wanted[1]):
-                pattern = _sequence_in(folder, wanted[2], wanted[3])
-                if pattern:
-                    return Media(pattern)
-            return Media(None, f"not found: {wanted[1]}/{wanted[2]}*{wanted[3]}")
-        for path in self._places(wanted[1]):
-            if path.exists():
-                return Media(path)
-            mark = re.fullmatch(r"(.*)(?:%0?\d*d|(?<!#)#+|\[\d+-\d+\])(.*)", path.name)
-            pattern = _sequence_in(path.parent, mark[1], mark[2]) if mark else None
+            _, base, prefix, suffix = wanted
+            folders = self._places(base)
+            told = f"not found: {base.rstrip('/')}/{prefix}*{suffix}"
+        else:
+            places = self._places(wanted[1])
+            for path in places:
+                if path.exists():
+                    return Media(path)
+            name, told = places[0].name, f"not found: {wanted[1]}"
+            mark = re.fullmatch(r"(.*)(?:%0?\d*d|(?<!#)#+|\[\d+-\d+\])(.*)", name)
+            media = self._searched(name, told)  # "take#3.mov" is no sequence
+            if mark is None or media.path is not None:
+                return media
+            prefix, suffix = mark[1], mark[2]
+            folders = [path.parent for path in places]
+        for folder in folders:
+            pattern = _sequence_in(folder, prefix, suffix)
             if pattern:
                 return Media(pattern)
-        found = self._searched(Path(wanted[1].replace("\\", "/")).name)
-        return Media(found) if found else Media(None, f"not found: {wanted[1]}")
+        return self._searched_sequence(prefix, suffix, told)
 
     def _places(self, text: str) -> list[Path]:
-        options = [text]
+        plain = text.replace("\\", "/")
+        options = [plain]
         for old, new in self._options.path_map:
-            if text.startswith(old):
-                options.insert(0, new + text[len(old) :])
-        places = [self._options.base / option.replace("\\", "/") for option in options]
-        name = Path(text.replace("\\", "/").rstrip("/")).name
-        return [*places, *(folder / name for folder in self._options.search)]
+            rest = _after(plain, old.replace("\\", "/"))
+            if rest is not None:
+                options.insert(0, new.rstrip("/\\") + "/" + rest if rest else new)
+        name = Path(plain.rstrip("/")).name
+        return [
+            *(self._options.base / option for option in options),
+            *(folder / name for folder in self._options.search),
+        ]
 
-    def _searched(self, name: str) -> Path | None:
+    def _searched(self, name: str, told: str) -> Media:
         """A file of the search folders by name, or by name without suffix, if just one."""
+        found = self._files().get(name, [])
+        if len(found) == 1:
+            return Media(found[0])
+        return Media(None, f"{told}; {len(found)} of this name with --search" if found else told)
+
+    def _searched_sequence(self, prefix: str, suffix: str, told: str) -> Media:
+        """A sequence below the search folders, if just one."""
+        named = re.compile(re.escape(prefix) + r"-?\d+" + re.escape(suffix))
+        folders = {
+            path.parent
+            for name, paths in self._files().items() if named.fullmatch(name)
+            for path in paths if path.name == name
+        }  # fmt: skip
+        if len(folders) == 1:
+            return Media(_pattern(folders.pop(), prefix, suffix))
+        return Media(None, f"{told}; {len(folders)} folders with --search" if folders else told)
+
+    def _files(self) -> dict[str, list[Path]]:
+        """The search folders' files by name, and by name without suffix."""
         if self._index is None:
             self._index = {}
             for folder in self._options.search:
@@ -148,8 +176,18 @@ class MediaFinder:
                         path = Path(here) / file
                         for key in {file, path.stem}:
                             self._index.setdefault(key, []).append(path)
-        found = self._index.get(name, [])
-        return found[0] if len(found) == 1 else None
+        return self._index
+
+
+def _after(path: str, start: str) -> str | None:
+    """What follows whole folders at the start of a path; drive letters know no case."""
+    start = start.rstrip("/")
+    drive = re.match(r"[A-Za-z]:", start) is not None
+    here = path[: len(start)]
+    same = here.lower() == start.lower() if drive else here == start
+    if not same or path[len(start) :][:1] not in ("", "/"):
+        return None
+    return path[len(start) + 1 :]
 
 
 def _sequence_in(folder: Path, prefix: str, suffix: str) -> Path | None:
@@ -158,7 +196,11 @@ def _sequence_in(folder: Path, prefix: str, suffix: str) -> Path | None:
         return None
     named = re.compile(re.escape(prefix) + r"-?\d+" + re.escape(suffix))
     there = any(named.fullmatch(p.name) for p in folder.iterdir())
-    return folder / f"{prefix}%04d{suffix}" if there else None
+    return _pattern(folder, prefix, suffix) if there else None
+
+
+def _pattern(folder: Path, prefix: str, suffix: str) -> Path:
+    return folder / f"{prefix}%04d{suffix}"
 
 
 def stated_rate(clip: Any) -> Fraction | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from lipcore.cache import make_key
 from lipcore.media.plate import Plate, SharedTracking
@@ -75,13 +75,13 @@ class RetimedPlate(Plate):
         """A take that runs forwards is streamed; otherwise frames are looked up."""
         start = self._info.frames.first
         wanted = self._numbers[frames.first - start : frames.last - start + 1]
-        if any(b < a for a, b in pairwise(wanted)):
-            for number in frames:
-                yield self.read(number)
-            return
-        shown = self._source.stream(FrameRange(wanted[0], wanted[-1]))
+        back = any(b < a for a, b in pairwise(wanted))
+        if back or any(wanted[0] < n < wanted[-1] for n in self._source.info.missing):
+            shown: Iterator[Frame] = (self._source.read(n) for n, _ in groupby(wanted))
+        else:
+            shown = self._source.stream(FrameRange(wanted[0], wanted[-1]))
         held = next(shown)
         for number, source in zip(frames, wanted, strict=True):
-            while held.number < source:
+            while held.number != source:
                 held = next(shown)
             yield replace(held, number=number)

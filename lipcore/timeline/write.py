@@ -72,7 +72,9 @@ def write_timeline(
     for name in formats:
         if name != "otio" and done:
             written.append(path.with_suffix(FORMATS[name]))
-            write_format(timeline, name, written[-1], read.rate, read.start_frame)
+            if write_format(timeline, name, written[-1], read.rate, read.start_frame):
+                for shot in (shot for shot in done if shot.segment.fade_in):
+                    shot.warnings.append(f"cut in without its transition in {FORMATS[name]}")
     return written
 
 
