@@ -88,7 +88,7 @@ def analyse(
                     writer.add(frame, square[index], track.pixel_aspect)
                 progress("bank", done, len(frames))
 
-    bank_key = make_key(tracks_key(plate, frames, color), track.track_id)
+    bank_key = make_key(track_key, track.track_id)
     bank, had_bank = _cached(cache, "bank", bank_key, build_bank, FrameBank)
     values, neutral = basis.measure(to_square(track.landmarks, track.pixel_aspect))
     return ShotAnalysis(track, values, neutral, bank, had_tracks and had_bank)

@@ -186,6 +186,7 @@ def render_shot(
             sources=renderer.sources,
             held=held,
             settings=_settings(shot, config, renderer, weights, key),
+            sound_begin_s=_begin_of(shot, config, plate, frames),
         )
     return RenderResult(
         (*writer.outputs, *sidecars), due, plate.info.rate, done.drawn, done.kept,

@@ -47,6 +47,8 @@ _TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 @click.option("--strength", type=float, default=1.0, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path),
               help="Folder for what does not depend on the dialogue.")
+@click.option("--report/--no-report", default=True, show_default=True,
+              help="Measure the rendered shots and write a page about them.")
 @click.option("--overwrite", is_flag=True, help="Replace shots of other settings.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option("--debug", is_flag=True, hidden=True)
@@ -54,8 +56,8 @@ def command(
     timeline: Path, dialogues: tuple[str, ...], out: Path | None, rate: str | None,
     search: tuple[Path, ...], path_map: tuple[str, ...], skip_track: tuple[str, ...],
     handles: int, dry_run: bool, only: tuple[str, ...], settings_path: Path | None,
-    formats: tuple[str, ...], strength: float, cache: Path | None, overwrite: bool,
-    as_json: bool, debug: bool,
+    formats: tuple[str, ...], strength: float, cache: Path | None, report: bool,
+    overwrite: bool, as_json: bool, debug: bool,
 ) -> None:  # fmt: skip
     """Make the shots of TIMELINE say a dialogue, in record time.
 
@@ -68,6 +70,7 @@ def command(
     A clip may carry its own settings: metadata lipcore: {strength: 0.6}, or a marker named
     "lipsync exclude" or "lipsync speaker=left strength=0.6". --settings goes before them.
     """
+    from lipcore.cache import Cache
     from lipcore.timeline.choose import choose_shots
     from lipcore.timeline.dialogue import load_source
     from lipcore.timeline.formats import check_formats
@@ -108,16 +111,24 @@ def command(
         listener = JsonListener() if as_json else BarListener()
         written: list[Path] = []
         if not dry_run:
+            from lipcore.timeline.report import write_report
             from lipcore.timeline.run import render_shots
             from lipcore.timeline.write import write_timeline
 
             assert dub is not None and folder is not None
-            with listener:
-                render_shots(shots, dub, read.rate, folder, config, listener)
             name = "_".join(word for word in (timeline.stem, "lipsync", language) if word)
-            written = write_timeline(
-                read, shots, folder, folder / f"{name}.otio", language=language, formats=formats
-            )
+            with listener:
+                outcomes = render_shots(shots, dub, read.rate, folder, config, listener)
+                written = write_timeline(
+                    read, shots, folder, folder / f"{name}.otio", language=language,
+                    formats=formats,
+                )
+                if report:
+                    written.append(folder / f"{name}.html")
+                    write_report(
+                        written[-1], read, shots, outcomes, language=language, cache=Cache(cache),
+                        listener=listener,
+                    )
         if isinstance(listener, JsonListener):
             _emit(listener, shots, read, written, language, warnings)
             continue

@@ -22,6 +22,7 @@ _COMMANDS = {
     "submit": ("lipcore.cli.submit", "Write the jobs of a file as bundles for a render farm."),
     "farm": ("lipcore.cli.farm", "What a farm's tasks run; bundles call it."),
     "conform": ("lipcore.cli.conform", "Make the shots of a timeline say a dialogue."),
+    "report": ("lipcore.cli.report", "Write a page on which renders are reviewed."),
     "track": ("lipcore.cli.track", "Show the faces that are found in a plate."),
     "adapt": ("lipcore.cli.adapt", "Fine-tune the latent networks to one shot."),
     "worker": ("lipcore.cli.worker", "Do jobs for host plugins, told in JSON lines."),
