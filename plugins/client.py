@@ -161,14 +161,17 @@ class WorkerClient:
     Args:
         command: The command that starts it; None looks for it.
         on_log: Called with each line that the worker prints on its stderr.
+        environ: What to add to the worker's environment, as ``OCIO``.
     """
 
     def __init__(
         self,
         command: list[str] | None = None,
         on_log: Callable[[str], None] | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self._command = command
+        self._environ = dict(environ or {})
         self._on_log = on_log
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -197,7 +200,7 @@ class WorkerClient:
             told = self.submit("hello").wait(timeout_s)
         except TimeoutError:
             raise WorkerError(
-                "the worker does not answer", "Run `lipcore doctor` in a terminal."
+                "the worker does not answer", "Run `lipcore plugins doctor` in a terminal."
             ) from None
         if told.get("protocol") != PROTOCOL:
             raise WorkerError(
@@ -270,7 +273,7 @@ class WorkerClient:
         try:
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env=clean_environment(), **options
+                env={**clean_environment(), **self._environ}, **options
             )
         except OSError as error:
             raise WorkerAbsentError(
@@ -315,7 +318,7 @@ class WorkerClient:
             "event": "error", "id": job_id, "error": "WorkerDiedError", "exit_code": 1,
             "message": f"the worker ended (exit code {code})" + (f": {last}" if last else ""),
             "hint": "Start the job again: finished frames are kept. "
-                    "`lipcore doctor` in a terminal tells what is wrong with the install.",
+                    "`lipcore plugins doctor` in a terminal tells what is wrong with the install.",
             "facts": {"exit_code": code},
         }  # fmt: skip
 
@@ -339,15 +342,15 @@ def _call(function: Callable[[Any], None], value: Any) -> None:
         traceback.print_exc()
 
 
-_shared: WorkerClient | None = None
+_shared: dict[tuple[tuple[str, str], ...], WorkerClient] = {}
 _shared_lock = threading.Lock()
 
 
-def shared_worker() -> WorkerClient:
-    """The one worker of this host; it ends with the host."""
-    global _shared
+def shared_worker(environ: Mapping[str, str] | None = None) -> WorkerClient:
+    """The one worker of this host for an environment; it ends with the host."""
+    key = tuple(sorted((environ or {}).items()))
     with _shared_lock:
-        if _shared is None:
-            _shared = WorkerClient()
-            atexit.register(_shared.close)
-        return _shared
+        if key not in _shared:
+            _shared[key] = WorkerClient(environ=environ)
+            atexit.register(_shared[key].close)
+        return _shared[key]

@@ -206,6 +206,8 @@ class Worker:
 
     def _end_now(self) -> None:
         self._close(cancel=True)
+        if self._running is None:
+            os._exit(0)  # it may still be importing what no job will need
         time.sleep(_GRACE_S)
         os._exit(1)  # the job does not end: what it had finished stays
 
