@@ -5,6 +5,9 @@ Run from the repository's root, with the development data beside it:
     python tests/benchmarks/measure_mouths.py [--clips markey.mp4 ...]
         [--tests own silent shapes crossed] [--synthesis shot]
 
+For the row ``adapted``, ``lipcore adapt CLIP --out FOLDER/CLIP'S NAME.safetensors`` each clip
+first, then add ``--synthesis adapted --adapted FOLDER``.
+
 Every render goes through ``lipcore.render_shot`` to lossless FFV1 and is measured by a face
 mesh run on the written file, as on the plate:
 
@@ -196,6 +199,7 @@ def main() -> None:
     parser.add_argument("--tests", nargs="*", default=["own", "silent", "shapes"])
     parser.add_argument("--synthesis", default="auto")
     parser.add_argument("--weights", default="base")
+    parser.add_argument("--adapted", type=Path, help="Folder of the clips' adaptations.")
     options = parser.parse_args()
     judge, rows = OffsetJudge() if "crossed" in options.tests else None, []
     if judge:
@@ -206,7 +210,10 @@ def main() -> None:
                 print(f"{name} itself: sound lags {found.frames} frames, correlation "
                       f"{found.correlation:.2f}, certain {found.certain}")  # fmt: skip
     for name in options.clips:
-        figures = measure(name, options.tests, options.synthesis, options.weights, judge)
+        weights = options.weights
+        if options.adapted is not None:
+            weights += f"+{options.adapted / Path(name).stem}.safetensors"
+        figures = measure(name, options.tests, options.synthesis, weights, judge)
         rows.append(figures)
         print(name, " ".join(f"{k}={v:.3f}" for k, v in figures.items()), flush=True)
     for key in dict.fromkeys(k for row in rows for k in row):
