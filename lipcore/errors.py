@@ -27,6 +27,8 @@
     |   +-- WeightsVersionError (ValueError)
     +-- DependencyError (ImportError)    9   an optional package or a device is absent
     +-- TrainingError (RuntimeError)    10   data sets and training runs
+    +-- ExportError (RuntimeError)      11   exported networks
+        +-- ParityError                     an exported graph computes something else
 
 The number is the exit code of the command line. Third-party errors are translated where
 lipcore calls the third party, with ``raise ... from error``.
@@ -179,3 +181,13 @@ class TrainingError(LipcoreError, RuntimeError):
     """A data set or a training run cannot go on."""
 
     exit_code = 10
+
+
+class ExportError(LipcoreError, RuntimeError):
+    """A network cannot be exported, or what was exported is not the network."""
+
+    exit_code = 11
+
+
+class ParityError(ExportError):
+    """An exported graph does not compute what torch computes."""

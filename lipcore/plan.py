@@ -20,6 +20,7 @@ from lipcore.media.plate import Plate, open_plate
 from lipcore.media.writers import VIDEO_SUFFIXES, plan_output
 from lipcore.models.device import check_device
 from lipcore.pipeline import choose_frames
+from lipcore.runtime.backends import find_backend
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shapes.curves import read_curves
 from lipcore.shot import RenderConfig, Shot
@@ -159,6 +160,8 @@ def plan_render(shot: Shot, config: RenderConfig, out: Path) -> RenderPlan:
             the settings, or the output's name.
     """
     check_device(config.device)
+    if config.backend != "auto":
+        find_backend(config.backend, config.device)
     weights = find_weights(config.weights)
     with open_plate(
         shot.plate, rate=shot.rate, colorspace=shot.colorspace, missing=config.missing_frame

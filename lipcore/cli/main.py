@@ -21,6 +21,7 @@ _COMMANDS = {
     "track": ("lipcore.cli.track", "Show the faces that are found in a plate."),
     "adapt": ("lipcore.cli.adapt", "Fine-tune the latent networks to one shot."),
     "train": ("lipcore.cli.train", "Train a network from a recipe."),
+    "export": ("lipcore.cli.export", "Write trained networks for other runtimes."),
     "data": ("lipcore.cli.data", "Prepare footage for training."),
 }
 _INTERRUPTED = 130

@@ -46,7 +46,9 @@ def hide_lower_face(crops: Tensor, boxes: Tensor, margin_px: Tensor | float) -> 
     """
     size = crops.shape[-1]
     at = torch.arange(size, dtype=torch.float32, device=crops.device) + 0.5
-    margin = torch.as_tensor(margin_px, device=crops.device).expand(len(crops))
+    if not isinstance(margin_px, Tensor):
+        margin_px = torch.as_tensor(margin_px, device=crops.device)
+    margin = margin_px.to(crops.device).expand(crops.shape[0])
     beside = (at[None] - boxes[:, 0, None]).abs() > (boxes[:, 2] + margin)[:, None]
     above = at[None] < (boxes[:, 1] - margin)[:, None]
     shown = above[:, :, None] | beside[:, None, :]
