@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import nn
 
 from lipcore.runtime.graphs import Graph
 from lipcore.runtime.interface import Runner
@@ -70,7 +71,8 @@ def open_written(path: Path, target: Format, precision: Precision) -> tuple[Runn
 
         hint = "bf16" if target == "openvino" and precision == "bf16" else "f32"
         model: Any = openvino.Core().read_model(path)
-        return OpenVinoRunner(model, "openvino", hint), f"openvino {openvino.__version__.partition('-')[0]}"
+        version = openvino.__version__.partition("-")[0]
+        return OpenVinoRunner(model, "openvino", hint), f"openvino {version}"
     import onnxruntime
 
     return OnnxRunner(path, "onnxruntime"), f"onnxruntime {onnxruntime.__version__}"
@@ -83,11 +85,7 @@ def _example(graph: Graph) -> tuple[torch.Tensor, ...]:
 
 def _write_torchscript(graph: Graph, path: Path, precision: Precision) -> None:
     module = typed(graph.module, DTYPES[precision])
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # Traces are compared at other sizes by the parity check, which torch's own cannot.
-        traced = torch.jit.trace(module, _example(graph), check_trace=False)
-    torch.jit.save(traced, str(path))
+    trace(module, _example(graph)).save(str(path))
 
 
 def _write_openvino(graph: Graph, path: Path, precision: Precision, weights: WeightsSet) -> None:
@@ -103,13 +101,30 @@ def _write_openvino(graph: Graph, path: Path, precision: Precision, weights: Wei
     openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
 
 
+def trace(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.jit.ScriptModule:
+    """A module as TorchScript, by running it once."""
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # Traces are compared at other sizes by the parity check, which torch's own cannot.
+        traced: torch.jit.ScriptModule = torch.jit.trace(  # type: ignore[no-untyped-call]
+            module, inputs, check_trace=False
+        )
+    return traced
+
+
+def open_script(path: Path) -> torch.jit.ScriptModule:
+    """A TorchScript file that this process wrote."""
+    loaded: torch.jit.ScriptModule = torch.jit.load(str(path))  # type: ignore[no-untyped-call]
+    return loaded
+
+
 class _ScriptRunner:
     """See ``Runner``."""
 
     backend = "torchscript"
 
     def __init__(self, path: Path) -> None:
-        self._module = torch.jit.load(str(path))
+        self._module = open_script(path)
 
     def run(self, *inputs: FloatArray) -> tuple[FloatArray, ...]:
         """See ``Runner``."""

@@ -109,7 +109,7 @@ class _PoseEncoder(nn.Module):
         return made
 
 
-class _Draw(nn.Module):
+class Draw(nn.Module):
     """Generator and decoder: what a render runs for each frame."""
 
     def __init__(self, path: LatentPath) -> None:
@@ -128,7 +128,7 @@ class _Frame(nn.Module):
     def __init__(self, path: LatentPath) -> None:
         super().__init__()
         self.pose = _PoseEncoder(path)
-        self.draw = _Draw(path)
+        self.draw = Draw(path)
 
     def forward(self, crops: Tensor, boxes: Tensor, reference: Tensor, shape: Tensor) -> Tensor:
         made: Tensor = self.draw(self.pose(crops, boxes), reference, shape)
@@ -257,7 +257,7 @@ def _build_latent(name: str, weights: WeightsSet) -> Graph:
         "face_encoder": (_FaceEncoder, (picture,), latents),
         "face_decoder": (_FaceDecoder, (latents,), picture),
         "pose_encoder": (_PoseEncoder, (on(picture, f"{pose.factor}*tiles"), boxes), poses),
-        "draw": (_Draw, (on(poses, grid), reference, shape), on(picture, through)),
+        "draw": (Draw, (on(poses, grid), reference, shape), on(picture, through)),
         "frame": (
             _Frame, (on(picture, through), boxes, reference, shape),
             on(picture, through, "new_crops"),

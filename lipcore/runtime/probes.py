@@ -104,7 +104,7 @@ def _latent_inputs(
 def _portrait() -> FloatArray:
     from skimage import data
 
-    picture: npt.NDArray[np.uint8] = data.astronaut()
+    picture: npt.NDArray[np.uint8] = data.astronaut()  # type: ignore[no-untyped-call]
     return picture.astype(np.float32) / 255
 
 
@@ -132,7 +132,7 @@ def _mouths(batch: int, seed: int) -> tuple[Tensor, ...]:
 def _sounds(shape: tuple[int, ...], rng: torch.Generator) -> Tensor:
     """Voiced bursts with noise, and silence between."""
     at = torch.arange(shape[1]) / 16_000
-    tones = sum(torch.sin(2 * torch.pi * 120 * k * at) / k for k in range(1, 20))
+    tones = torch.stack([torch.sin(2 * torch.pi * 120 * k * at) / k for k in range(1, 20)]).sum(0)
     gate = (torch.sin(2 * torch.pi * 1.5 * at) > 0).float()
     noise = 0.02 * torch.randn(shape, generator=rng)
     return ((0.2 * tones)[None] * gate + noise * gate).clamp(-1, 1).contiguous()
