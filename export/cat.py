@@ -119,7 +119,7 @@ def export_cat(
         script = out / f"{stem}_lipsync.pt"
         with appearing(script) as temporary:
             compiled = torch.jit.script(module)
-            compiled.save(str(temporary))
+            compiled.save(str(temporary))  # type: ignore[no-untyped-call]
             _check_archive(temporary)
             steps = _check(
                 temporary, module, plate, targets, analysis.track, color, path, reference

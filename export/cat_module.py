@@ -53,6 +53,11 @@ class ShotModule(nn.Module):
     boxes: List[float]  # noqa: UP006
     windows: List[int]  # noqa: UP006
     drawn: List[int]  # noqa: UP006
+    reference: Tensor
+    wanted: Tensor
+    shown: Tensor
+    mattes: Tensor
+    skins: Tensor
 
     def __init__(
         self, pose: nn.Module, draw: nn.Module, *, first: int, width: int, size: int,

@@ -16,7 +16,6 @@ import torch
 
 from lipcore import __version__
 from lipcore.cache import Cache, make_key
-from lipcore.errors import LipcoreError
 from lipcore.runtime.backends import BACKENDS, find_backend, open_graph
 from lipcore.runtime.graphs import Graph, build_graph, has_graph
 from lipcore.runtime.probes import probe
@@ -57,7 +56,8 @@ def settle_backend(
         DependencyError: The backend that was asked for cannot run here.
     """
     if config.backend != "auto":
-        find_backend(config.backend, config.device)
+        found = find_backend(config.backend, config.device)
+        log(f"backend: {found.name} ({found.version()}), as --backend says")
         return config
     name = "inner_mouth" if config.synthesis in ("auto", "shot") else "draw"
     if not has_graph(name, weights):
@@ -137,7 +137,7 @@ def _measure(
             start = time.perf_counter()
             runner.run(*inputs)
             times.append(time.perf_counter() - start)
-    except (LipcoreError, RuntimeError) as error:
+    except Exception as error:  # each runtime raises its own
         return Measured(name, None, None, f"it failed ({str(error).splitlines()[0]})")
     steps = max(
         float(np.abs(a - b).max()) * (spec.steps_a_unit or 255.0)
