@@ -142,7 +142,9 @@ def build_engine(
     return plan
 
 
-def build_named(onnx: Path, graph: Graph, gpus: tuple[str, ...]) -> dict[str, Any]:
+def build_named(
+    onnx: Path, graph: Graph, gpus: tuple[str, ...], timing_cache: Path
+) -> dict[str, Any]:
     """Build an engine beside its ONNX file; the name and the answer say what it fits.
 
     Raises:
@@ -151,9 +153,7 @@ def build_named(onnx: Path, graph: Graph, gpus: tuple[str, ...]) -> dict[str, An
     library = find_library()
     fits = "_".join(gpus) or "here"
     path = onnx.with_name(f"{graph.name}.{library.label}.{fits}.engine")
-    # Kept in the export's folder: the next engine of the same network builds faster.
-    timing = None if library.is_rtx else onnx.with_name("timing.cache")
-    plan = build_engine(onnx, path, graph, gpus=gpus, timing_cache=timing)
+    plan = build_engine(onnx, path, graph, gpus=gpus, timing_cache=timing_cache)
     return {
         "file": path.name, "library": library.name, "version": library.version,
         "gpus": list(gpus), "layers": plan.layers, "layer_kinds": plan.kinds,

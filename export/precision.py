@@ -27,8 +27,6 @@ def kept_float(graph: Graph, precision: Precision) -> str:
         return ""
     if graph.name == "mel":
         return "its logarithm reaches down to -100 dB, which shorter numbers do not hold"
-    if precision == "int8" and graph.name == "speech":
-        return "it normalises over channels at every layer, and takes a thousandth of the time"
     return ""
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lipcore.errors import ConfigError, DependencyError, ExportError, OutputNotWritableError
+from lipcore.errors import (
+    ConfigError,
+    DependencyError,
+    ExportError,
+    LipcoreError,
+    OutputNotWritableError,
+)
 from lipcore.runtime.graphs import GRAPHS, Graph, build_graph, build_graphs
 from lipcore.weights import WeightsSet, find_weights
 
@@ -73,7 +80,7 @@ def export_weights(
         ExportError: A graph cannot be exported, or is not what torch computes.
     """
     found = find_weights(weights)
-    _check_packages(options.target)
+    _check_packages(options)
     if options.target == "tensorrt":
         from .engine import check_machine
 
@@ -134,7 +141,7 @@ def _export_graph(
             external_bytes=options.external_bytes,
         )
     except (RuntimeError, ValueError) as error:  # of exporters, which raise many kinds
-        if isinstance(error, ExportError):
+        if isinstance(error, LipcoreError):
             raise
         raise ExportError(
             f"{graph.name} cannot be exported to {options.target} ({str(error).splitlines()[0]})",
@@ -145,7 +152,8 @@ def _export_graph(
     if options.target == "tensorrt":
         from .engine import build_named
 
-        engine = build_named(path, graph, options.gpus)
+        # Beside the export: the next one starts from what this one measured.
+        engine = build_named(path, graph, options.gpus, folder.parent / "timing.cache")
     files = [file for file in sorted(folder.iterdir()) if file not in before]
     return GraphEntry.of(
         graph, weights, path.name, list_files(files), precision, reason, parity, engine
@@ -159,14 +167,15 @@ def _check(
     return check_parity(graph, runner, weights, precision, runtime=runtime)
 
 
-def _check_packages(target: Format) -> None:
-    import importlib.util
-
-    absent = [name for name in _NEEDS[target] if importlib.util.find_spec(name) is None]
+def _check_packages(options: ExportOptions) -> None:
+    needed = list(_NEEDS[options.target])
+    if options.precision == "bf16" and options.target != "torchscript":
+        needed.append("openvino")  # to compare by: ONNX Runtime has no bfloat16 on processors
+    absent = [name for name in needed if importlib.util.find_spec(name) is None]
     if absent:
-        extra = "openvino" if target == "openvino" else "export"
+        extra = "openvino" if absent[0] == "openvino" else "export"
         raise DependencyError(
-            f"exporting to {target} needs the package {absent[0]}",
+            f"exporting to {options.target} in {options.precision} needs the package {absent[0]}",
             hint=f"Install it with: pip install 'lipcore[{extra}]'", package=absent[0],
         )
 
