@@ -29,6 +29,8 @@
     +-- TrainingError (RuntimeError)    10   data sets and training runs
     +-- OutOfMemoryError (MemoryError)  11   the machine's memory, or a device's
     +-- BatchError (RuntimeError)       12   some jobs of a batch failed
+    +-- ExportError (RuntimeError)      13   exported networks
+        +-- ParityError                     an exported graph computes something else
 
 The number is the exit code of the command line. Third-party errors are translated where
 lipcore calls the third party, with ``raise ... from error``.
@@ -193,3 +195,13 @@ class BatchError(LipcoreError, RuntimeError):
     """Some jobs of a batch failed; the others are done."""
 
     exit_code = 12
+
+
+class ExportError(LipcoreError, RuntimeError):
+    """A network cannot be exported, or what was exported is not the network."""
+
+    exit_code = 13
+
+
+class ParityError(ExportError):
+    """An exported graph does not compute what torch computes."""

@@ -27,6 +27,8 @@ from lipcore.media.plate import Plate, open_plate
 from lipcore.media.writers import VIDEO_SUFFIXES, FrameWriter, open_writer
 from lipcore.models.checkpoint import hash_file
 from lipcore.models.device import check_device, is_out_of_memory
+from lipcore.runtime.backends import BACKENDS
+from lipcore.runtime.choose import settle_backend
 from lipcore.shapes.asked import ask_shapes
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shot import RenderConfig, Shot
@@ -130,6 +132,7 @@ def render_shot(
     check_device(config.device)
     torch.manual_seed(config.seed)
     weights = find_weights(config.weights)
+    config = settle_backend(config, weights, listener.log)
     basis = ShapeBasis.load(weights)
     with contextlib.ExitStack() as stack:
         plate = stack.enter_context(plate or open_plate(
@@ -348,7 +351,8 @@ def _parameter_key(
         files.append(matte.content_key())
     return make_key(
         __version__, plate.content_key(), plate.info.rate, plate.info.colorspace, shot.speaker,
-        shot.frames, sorted(settings.items(), key=str), files, networks,
+        BACKENDS[config.backend].version(), shot.frames, sorted(settings.items(), key=str), files,
+        networks,
     )
 
 

@@ -21,6 +21,7 @@ from lipcore.media.plate import Plate, open_plate
 from lipcore.media.writers import VIDEO_SUFFIXES, plan_output
 from lipcore.models.device import check_device
 from lipcore.pipeline import choose_frames
+from lipcore.runtime.backends import find_backend
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shapes.curves import read_curves
 from lipcore.shot import RenderConfig, Shot
@@ -216,6 +217,8 @@ def _opened(shot: Shot, config: RenderConfig) -> Plate:
 
 def _check(plate: Plate, shot: Shot, config: RenderConfig, out: Path) -> CheckedRender:
     check_device(config.device)
+    if config.backend != "auto":
+        find_backend(config.backend, config.device)
     weights = find_weights(config.weights)
     frames = choose_frames(shot, plate)
     read_strength(config, frames)

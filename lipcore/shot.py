@@ -83,6 +83,10 @@ class RenderConfig:
     """Softness of the matte in interocular units (1.0 = outer eye corner to outer corner)."""
     weights: str = "base"
     device: str = "cpu"
+    backend: str = "torch"
+    """What runs the networks: a name of ``runtime.backends``, or ``auto`` for the fastest on
+    this machine that draws the same to 2 of 255. ``torch`` draws alike on machines that differ
+    in what they have."""
     seed: int = 0
     """Of whatever a network draws at random; the same seed gives the same pixels."""
     overwrite: bool = False

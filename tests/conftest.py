@@ -84,3 +84,34 @@ def ask_browser(tmp_path: Path) -> Callable[[Path, str], list[str]]:
         return found[1].split("|")
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def tiny_networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of weights, as small as they get, in which every layer has a say."""
+    import torch
+    from torch import nn
+
+    from lipcore.models.checkpoint import save_network
+    from lipcore.models.generator import Generator
+    from lipcore.models.inner_mouth import InnerMouth, InnerMouthConfig
+    from lipcore.models.presets import PRESETS
+    from lipcore.models.refiner import Refiner
+    from lipcore.models.speech_encoder import SpeechEncoder, SpeechEncoderConfig
+    from lipcore.models.vqgan import VQGAN
+
+    folder = tmp_path_factory.mktemp("tiny networks")
+    torch.manual_seed(0)
+    preset = PRESETS["tiny"]
+    networks: dict[str, nn.Module] = {
+        "vqgan_face": VQGAN(preset.vqgan_face), "vqgan_pose": VQGAN(preset.vqgan_pose),
+        "generator": Generator(preset.generator), "refiner": Refiner(preset.refiner),
+        "inner_mouth": InnerMouth(InnerMouthConfig((8, 16))),
+        "speech": SpeechEncoder(SpeechEncoderConfig(channels=8, dilations=(1, 2))),
+    }
+    for kind, network in networks.items():
+        for weight in network.parameters():
+            if not weight.any():  # layers that start as nothing
+                nn.init.normal_(weight, std=0.05)
+        save_network(folder / f"{kind}.safetensors", network, kind=kind, record={})
+    return folder

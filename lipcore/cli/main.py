@@ -28,6 +28,7 @@ _COMMANDS = {
     "plugins": ("lipcore.cli.plugins", "Install and check the plugins of other programs."),
     "worker": ("lipcore.cli.worker", "Do jobs for host plugins, told in JSON lines."),
     "train": ("lipcore.cli.train", "Train a network from a recipe."),
+    "export": ("lipcore.cli.export", "Write trained networks for other runtimes."),
     "data": ("lipcore.cli.data", "Prepare footage for training."),
 }
 _INTERRUPTED = 130

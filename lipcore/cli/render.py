@@ -10,6 +10,7 @@ import click
 
 from lipcore.cli.progress import BarListener, JsonListener
 from lipcore.rates import parse_rate
+from lipcore.runtime.backends import BACKENDS
 from lipcore.shot import DELIVERIES, DETAILS, NO_FACE, SYNTHESES, RenderConfig, Shot
 from lipcore.strength import parse_strength
 from lipcore.types import FrameRange
@@ -58,6 +59,9 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--weights", default=_DEFAULT.weights, show_default=True,
                      help="Name, or a folder of safetensors files."),
         click.option("--device", default=_DEFAULT.device, show_default=True),
+        click.option("--backend", type=click.Choice(["auto", *BACKENDS]),
+                     default=_DEFAULT.backend, show_default=True,
+                     help="What runs the networks; auto: the fastest here, measured once."),
         click.option("--seed", type=int, default=0, show_default=True),
         click.option("--workers", type=int, default=_DEFAULT.workers, show_default=True,
                      help="Frames drawn at once."),

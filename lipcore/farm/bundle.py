@@ -75,6 +75,8 @@ def write_bundle(check: JobCheck, folder: Path, settings: BundleSettings) -> Bun
     Beside them lies ``openjd_parameters.json``, the same values as ``openjd run`` takes them.
 
     Raises:
+        ConfigError: The job's pixels would depend on the machine, or a value of it cannot stand
+            in a template.
         OutputError: The folder cannot be written.
     """
     steps = _Steps(check, settings)
@@ -107,6 +109,11 @@ class _Steps:
 
     def __init__(self, check: JobCheck, settings: BundleSettings) -> None:
         assert check.checked is not None  # jobs that cannot be done have been refused
+        if check.job.config.backend == "auto":
+            raise ConfigError(
+                f"job {check.job.name} leaves its backend to each machine, and they would differ",
+                hint="Name one, as backend: torch.",
+            )
         self._job: Job = check.job
         self._settings = settings
         self._frames: FrameRange = check.checked.frames

@@ -70,6 +70,7 @@ class JobSettings:
     feather: float = _DEFAULT.feather
     weights: str = _DEFAULT.weights
     device: str = _DEFAULT.device
+    backend: str = _DEFAULT.backend
     seed: int = _DEFAULT.seed
     workers: int = _DEFAULT.workers
     cache: str | None = None
@@ -205,7 +206,7 @@ def job_of(entry: Any, defaults: Any, number: int, folder: Path, where: str) -> 
             offset_frames=given.offset_frames, no_face=given.no_face,
             audio_short=given.audio_short, audio_long=given.audio_long,
             missing_frame=given.missing_frame, feather=given.feather, weights=given.weights,
-            device=given.device, seed=given.seed, overwrite=given.overwrite,
+            device=given.device, backend=given.backend, seed=given.seed, overwrite=given.overwrite,
             workers=given.workers, cache=_path(given.cache),
         )
     except ConfigError as error:

@@ -53,12 +53,15 @@ def hide_lower_face(
     Returns:
         (B, 3, S, S).
     """
-    size = crops.shape[-1]
-    at = torch.arange(size, dtype=torch.float32, device=crops.device) + 0.5
-    margin = torch.as_tensor(margin_px, device=crops.device).expand(len(crops))
+    # Made of the crops rather than for their device, which a traced graph would be bound to.
+    at = torch.ones_like(crops[0, 0, 0], dtype=torch.float32).cumsum(0) - 0.5
+    if isinstance(margin_px, Tensor):
+        margin = margin_px.to(crops).expand(crops.shape[0])
+    else:
+        margin = torch.full_like(boxes[:, 0], margin_px)
     if mask == "half":
-        shown = at[None] < size / 2 - margin[:, None]
-        return crops * shown[:, None, :, None]
+        above_half = at[None] < crops.shape[-1] / 2 - margin[:, None]
+        return crops * above_half[:, None, :, None]
     beside = (at[None] - boxes[:, 0, None]).abs() > (boxes[:, 2] + margin)[:, None]
     above = at[None] < (boxes[:, 1] - margin)[:, None]
     shown = above[:, :, None] | beside[:, None, :]

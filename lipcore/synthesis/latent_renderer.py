@@ -12,11 +12,10 @@ the generator gets wrong cancels as well.
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from lipcore.media.color import ColorTransform
-from lipcore.models.latent_path import LatentPath
 from lipcore.shot import Detail
+from lipcore.synthesis.latent_networks import LatentNetworks
 from lipcore.synthesis.latent_shot import LatentShot, from_tensor
 from lipcore.synthesis.matte import inner_mouth_region, mouth_matte, mouth_window
 from lipcore.synthesis.shot_renderer import ShotRenderer
@@ -37,7 +36,7 @@ class LatentRenderer:
         name: ``latent`` or ``adapted``, for the log.
         targets: What is drawn, over the frames of the render.
         track: The face over the same frames.
-        path: The latent networks.
+        networks: The latent networks.
         encoded: The shot as they see it.
         color: Between the plate's encoding and display-referred values.
         detail: ``none`` is the decoder alone; ``transport`` carries the plate's residual;
@@ -51,7 +50,7 @@ class LatentRenderer:
         name: str,
         targets: MouthTargets,
         track: FaceTrack,
-        path: LatentPath,
+        networks: LatentNetworks,
         encoded: LatentShot,
         color: ColorTransform,
         detail: Detail,
@@ -62,7 +61,7 @@ class LatentRenderer:
         self.name = name
         self._targets = targets
         self._track = track
-        self._path = path
+        self._networks = networks
         self._encoded = encoded
         self._color = color
         self._detail = detail
@@ -116,10 +115,9 @@ class LatentRenderer:
 
     def _crops(self, index: int) -> tuple[FloatArray, FloatArray]:
         """(the new crop, the plate's own mouth as drawn), ``(S, S, 3)`` display-referred."""
-        pose = torch.from_numpy(np.array(self._encoded.pose[index], np.float32))[None]
-        shape = torch.from_numpy(self._targets.values[index].astype(np.float32))[None]
-        latents = self._path.generate(pose, self._encoded.reference, shape)
-        drawn = from_tensor(self._path.decode(latents))[0]
+        pose = np.array(self._encoded.pose[index], np.float32)[None]
+        shape = self._targets.values[index].astype(np.float32)[None]
+        drawn = from_tensor(self._networks.draw(pose, self._encoded.reference, shape))[0]
         return drawn, np.array(self._encoded.plate[index], np.float32)
 
 
