@@ -74,8 +74,9 @@ def analyse(
         FaceError: No face, not the one asked for, or one that is too small.
         MediaError: The plate cannot be read.
     """
-
-    tracks, track_key, had_tracks = _find_tracks(plate, frames, color, cache, progress)
+    tracks, track_key, had_tracks = find_tracks(
+        plate, frames, color=color, cache=cache, progress=progress
+    )
     track = cover(select_speaker(tracks, speaker), frames)
 
     def build_bank(folder: Path) -> None:
@@ -93,10 +94,25 @@ def analyse(
     return ShotAnalysis(track, values, neutral, bank, had_tracks and had_bank)
 
 
-def _find_tracks(
-    plate: Plate, frames: FrameRange, color: ColorTransform, cache: Cache, progress: Progress
+def find_tracks(
+    plate: Plate, frames: FrameRange, *, color: ColorTransform, cache: Cache, progress: Progress
 ) -> tuple[list[FaceTrack], str, bool]:
-    """All faces, the key of what they were found in, and whether they were known."""
+    """The tracks of all faces.
+
+    Args:
+        plate: The plate.
+        frames: Which of its frames.
+        color: Between the plate's encoding and display-referred values.
+        cache: Where tracks are kept.
+        progress: Told of the stage ``track``.
+
+    Returns:
+        The tracks, the key of what they were found in, and whether the cache had them.
+
+    Raises:
+        FaceError: No face, or only such that are too small.
+        MediaError: The plate cannot be read.
+    """
     shared = plate.shared_tracking(frames)
     source, over = (plate, frames) if shared is None else (shared.take, shared.frames)
     if shared is not None:

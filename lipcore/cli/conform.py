@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from lipcore.cli.progress import BarListener, JsonListener
-from lipcore.cli.rates import parse_rate
 from lipcore.errors import ConfigError
+from lipcore.rates import parse_rate
 from lipcore.shot import RenderConfig
 
 if TYPE_CHECKING:
     from lipcore.timeline.dialogue import DialogueSource
     from lipcore.timeline.plan import ShotPlan
     from lipcore.timeline.read import ReadTimeline
-    from lipcore.types import Dialogue
 
 _TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 """A language tag, as BCP 47 has them."""
@@ -48,6 +47,8 @@ _TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 @click.option("--strength", type=float, default=1.0, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path),
               help="Folder for what does not depend on the dialogue.")
+@click.option("--report/--no-report", default=True, show_default=True,
+              help="Measure the rendered shots and write a page about them.")
 @click.option("--overwrite", is_flag=True, help="Replace shots of other settings.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option("--debug", is_flag=True, hidden=True)
@@ -55,8 +56,8 @@ def command(
     timeline: Path, dialogues: tuple[str, ...], out: Path | None, rate: str | None,
     search: tuple[Path, ...], path_map: tuple[str, ...], skip_track: tuple[str, ...],
     handles: int, dry_run: bool, only: tuple[str, ...], settings_path: Path | None,
-    formats: tuple[str, ...], strength: float, cache: Path | None, overwrite: bool,
-    as_json: bool, debug: bool,
+    formats: tuple[str, ...], strength: float, cache: Path | None, report: bool,
+    overwrite: bool, as_json: bool, debug: bool,
 ) -> None:  # fmt: skip
     """Make the shots of TIMELINE say a dialogue, in record time.
 
@@ -69,6 +70,8 @@ def command(
     A clip may carry its own settings: metadata lipcore: {strength: 0.6}, or a marker named
     "lipsync exclude" or "lipsync speaker=left strength=0.6". --settings goes before them.
     """
+    from lipcore.cache import Cache
+    from lipcore.timeline.choose import choose_shots
     from lipcore.timeline.dialogue import load_source
     from lipcore.timeline.formats import check_formats
     from lipcore.timeline.media_links import LinkOptions, MediaFinder, parse_path_map
@@ -104,20 +107,28 @@ def command(
         dub, folder = loaded[language], out and out / language
         source = sources[language]
         warnings = () if source is None else source.warnings
-        _choose(shots, only, read, dub, folder, config)
+        choose_shots(shots, only, read, dub, folder, config)
         listener = JsonListener() if as_json else BarListener()
         written: list[Path] = []
         if not dry_run:
+            from lipcore.timeline.report import write_report
             from lipcore.timeline.run import render_shots
             from lipcore.timeline.write import write_timeline
 
             assert dub is not None and folder is not None
-            with listener:
-                render_shots(shots, dub, read.rate, folder, config, listener)
             name = "_".join(word for word in (timeline.stem, "lipsync", language) if word)
-            written = write_timeline(
-                read, shots, folder, folder / f"{name}.otio", language=language, formats=formats
-            )
+            with listener:
+                outcomes = render_shots(shots, dub, read.rate, folder, config, listener)
+                written = write_timeline(
+                    read, shots, folder, folder / f"{name}.otio", language=language,
+                    formats=formats,
+                )
+                if report:
+                    written.append(folder / f"{name}.html")
+                    write_report(
+                        written[-1], read, shots, outcomes, language=language, cache=Cache(cache),
+                        listener=listener,
+                    )
         if isinstance(listener, JsonListener):
             _emit(listener, shots, read, written, language, warnings)
             continue
@@ -163,28 +174,3 @@ def _parse_dialogues(given: tuple[str, ...]) -> dict[str, DialogueSource | None]
             )
         dubs[tag] = parse_source(file)
     return dubs or {"": None}
-
-
-def _choose(
-    shots: list[ShotPlan], only: tuple[str, ...], read: ReadTimeline, dub: Dialogue | None,
-    out: Path | None, config: RenderConfig,
-) -> None:  # fmt: skip
-    """Leave out the shots that were not asked for; those that an earlier run rendered stay.
-
-    Raises:
-        ConfigError: No shot has a name or number that was asked for.
-    """
-    from lipcore.timeline.plan import check_names
-    from lipcore.timeline.run import rendered_before
-
-    check_names(shots, only)
-    for shot in shots:
-        if not only or shot.problem or {shot.name, str(shot.number)} & set(only):
-            continue
-        if (
-            out is not None and dub is not None
-            and rendered_before(shot, dub, read.rate, out, config)
-        ):  # fmt: skip
-            shot.kept = True
-        else:
-            shot.problem = "not asked for (--only)"

@@ -8,6 +8,7 @@ trained), the last two as JSON. Nothing is ever unpickled.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import importlib
 import json
@@ -200,6 +201,26 @@ def load_network(path: Path, *, kind: str, device: str = "cpu") -> nn.Module:
             f"{path} does not fit the {kind} network of this version", hint=_HINT, path=str(path)
         ) from error
     return network.to(device).eval().requires_grad_(False)
+
+
+def shared_network(path: Path, *, kind: str, device: str = "cpu") -> nn.Module:
+    """As ``load_network``, and kept: the next shot of this process need not load it again.
+
+    Nobody may change a shared network. A file that was replaced is read anew.
+
+    Raises:
+        WeightsError: As ``load_network``.
+    """
+    try:
+        stat = path.stat()
+    except OSError:
+        return load_network(path, kind=kind, device=device)  # which says what is wrong
+    return _kept_network(path, stat.st_mtime_ns, stat.st_size, kind, device)
+
+
+@functools.lru_cache(maxsize=8)
+def _kept_network(path: Path, _mtime: int, _size: int, kind: str, device: str) -> nn.Module:
+    return load_network(path, kind=kind, device=device)
 
 
 def hash_file(path: Path) -> str:

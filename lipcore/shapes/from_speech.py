@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lipcore.models.checkpoint import load_network
+from lipcore.models.checkpoint import shared_network
 from lipcore.models.mel import MelFrontEnd
 from lipcore.models.speech_encoder import SpeechEncoder, sample_at, scale_mel, speech_steps
 from lipcore.shapes.basis import ShapeBasis
@@ -62,7 +62,7 @@ def shapes_from_dialogue(
         DependencyError: The voice detector is absent.
     """
     basis = ShapeBasis.load(weights)
-    network = load_network(weights.file("speech"), kind="speech")
+    network = shared_network(weights.file("speech"), kind="speech")
     assert isinstance(network, SpeechEncoder)
     times = (np.arange(len(frames)) + 0.5) / float(rate)
     values = _read_shapes(network, dialogue.samples, times)

@@ -39,7 +39,7 @@ class RetimedPlate(Plate):
         self._tracked = tracked
         self._info = replace(
             source.info, frames=FrameRange(first, first + len(numbers) - 1), rate=rate,
-            missing=(), timecode=None, rate_source="option",
+            missing=(), timecode=None, rate_source="option", source_frames=numbers,
         )
 
     @property

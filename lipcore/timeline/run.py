@@ -137,6 +137,7 @@ def _spoken_by(shot: ShotPlan, plain: Shot) -> Shot:
 
 def _config_of(shot: ShotPlan, config: RenderConfig) -> RenderConfig:
     told = shot.settings
+    config = replace(config, missing_frame=shot.missing_frame)
     if told.strength is not None:
         config = replace(config, strength=told.strength)
     if told.offset is not None:

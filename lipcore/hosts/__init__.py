@@ -1,0 +1,1 @@
+"""Plugins of other programs: where they go, and whether they will work."""

@@ -1,0 +1,224 @@
+"""Copying a plugin to where its host looks, and taking it away again.
+
+A list of the files and their hashes lies beside them. What is not on it, or was changed
+since, is somebody else's: it is never overwritten, and never deleted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.resources
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lipcore import __version__
+from lipcore.errors import ConfigError, OutputExistsError, OutputNotWritableError
+from lipcore.media.output_files import appearing, output_error
+
+_LIST = "lipcore-files.json"
+_MARK = "files of lipcore plugins"
+_NUKE_LINE = 'nuke.pluginAddPath("lipcore")'
+_NUKE_INIT = f"# Made by `lipcore plugins install nuke`.\nimport nuke\n\n{_NUKE_LINE}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """What a plugin consists of, and where its host looks for it."""
+
+    host: str
+    folders: Mapping[str, str]
+    """By ``sys.platform``; ``~`` and ``%APPDATA%`` are replaced."""
+    top: tuple[str, ...]
+    """Files of its folder that go to the top of the target, where the host finds them."""
+    place: str = "lipcore"
+    """Folder inside of the target that is ours."""
+
+    def default_target(self, platform: str = sys.platform) -> Path:
+        """The user's own folder of the host."""
+        told = self.folders.get(platform, self.folders["linux"])
+        appdata = os.environ.get("APPDATA", str(Path.home() / "AppData" / "Roaming"))
+        return Path(told.replace("%APPDATA%", appdata)).expanduser()
+
+
+PLUGINS = {
+    "nuke": Plugin(
+        "nuke", {"linux": "~/.nuke", "darwin": "~/.nuke", "win32": "~/.nuke"},
+        ("init.py", "menu.py"),
+    ),
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Report:
+    """What was done, for the user to read."""
+
+    written: list[Path] = field(default_factory=list)
+    removed: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+    """Changed by somebody, and so left alone."""
+    advice: list[str] = field(default_factory=list)
+
+
+def contents(plugin: Plugin) -> dict[str, bytes]:
+    """The files of a plugin by their path inside of ``Plugin.place``."""
+    source = importlib.resources.files("lipcore.plugins")
+    own = source / plugin.host
+    if not own.is_dir():
+        raise ConfigError(
+            f"this lipcore has no plugin for {plugin.host}", hint="Install lipcore again."
+        )
+    found = {name: (own / name).read_bytes() for name in plugin.top}
+    package = "lipcore_plugins"
+    for name in ("__init__.py", "client.py"):
+        found[f"{package}/{name}"] = (source / name).read_bytes()
+    for item in own.iterdir():
+        if item.name.endswith((".py", ".md")) and item.name not in plugin.top:
+            found[f"{package}/{plugin.host}/{item.name}"] = item.read_bytes()
+    return found
+
+
+def install(host: str, target: Path | None = None) -> Report:
+    """Write a plugin, or bring one that is there up to date.
+
+    Args:
+        host: A key of ``PLUGINS``.
+        target: The host's folder; None takes the user's own.
+
+    Raises:
+        OutputExistsError: A file that is not ours, or was changed, is in the way.
+        OutputNotWritableError: The folder does not accept files.
+    """
+    plugin = PLUGINS[host]
+    target = (target or plugin.default_target()).expanduser().absolute()
+    folder = target / plugin.place
+    files, listed = contents(plugin), read_list(folder)
+    for name, data in files.items():
+        path = folder / name
+        if path.exists() and _hash(path) not in (listed.get(name), _digest(data)):
+            raise OutputExistsError(
+                f"{path} is not a file of lipcore, or was changed",
+                hint="Move it away, or choose another --target.",
+                path=str(path),
+            )
+    report = Report()
+    try:
+        for name, data in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with appearing(path) as draft:
+                draft.write_bytes(data)
+            report.written.append(path)
+    except OSError as error:
+        if isinstance(error, OutputNotWritableError):
+            raise
+        raise output_error(error, folder) from error
+    for name in sorted(set(listed) - set(files)):
+        _remove(folder / name, listed[name], report)
+    told = {
+        "mark": _MARK, "version": __version__, "host": host,
+        "files": {name: _digest(data) for name, data in files.items()},
+    }  # fmt: skip
+    with appearing(folder / _LIST) as draft:
+        draft.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    report.written.append(folder / _LIST)
+    _tell_nuke(target, report)
+    report.advice.append(f"Set LIPCORE_PYTHON={sys.executable} where the host starts.")
+    return report
+
+
+def _tell_nuke(target: Path, report: Report) -> None:
+    """Make Nuke look into our folder; a user's own init.py is theirs to change."""
+    init = target / "init.py"
+    if not init.exists():
+        with appearing(init) as draft:
+            draft.write_text(_NUKE_INIT, encoding="utf-8")
+        report.written.append(init)
+    elif _NUKE_LINE not in init.read_text(encoding="utf-8", errors="replace"):
+        report.advice.append(f"Add this line to {init}, which is yours:  {_NUKE_LINE}")
+
+
+def uninstall(host: str, target: Path | None = None) -> Report:
+    """Delete the files of a plugin; those that were changed stay.
+
+    Raises:
+        ConfigError: None is there.
+    """
+    plugin = PLUGINS[host]
+    target = (target or plugin.default_target()).expanduser().absolute()
+    folder = target / plugin.place
+    listed = read_list(folder)
+    if not listed:
+        raise ConfigError(
+            f"no {host} plugin of lipcore is in {target}", hint="Name the folder with --target."
+        )
+    report = Report()
+    for name, digest in listed.items():
+        _remove(folder / name, digest, report)
+    _remove(folder / _LIST, _hash(folder / _LIST), report)
+    _remove(target / "init.py", _digest(_NUKE_INIT.encode()), report, tell=False)
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.name == "__pycache__":
+            for compiled in path.glob("*.pyc"):
+                compiled.unlink()
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+    if _NUKE_LINE in _text(target / "init.py"):
+        report.advice.append(f"Take this line out of {target / 'init.py'}:  {_NUKE_LINE}")
+    return report
+
+
+def state(host: str, target: Path | None = None) -> tuple[str, list[Path]]:
+    """Version of the plugin that is installed, and its files that were changed or lost."""
+    plugin = PLUGINS[host]
+    folder = (target or plugin.default_target()).expanduser().absolute() / plugin.place
+    listed = read_list(folder)
+    if not listed:
+        return "", []
+    version = str(json.loads((folder / _LIST).read_text(encoding="utf-8")).get("version", ""))
+    return version, [folder / n for n, d in listed.items() if _hash(folder / n) != d]
+
+
+def read_list(folder: Path) -> dict[str, str]:
+    """Files and hashes of an installed plugin; empty where there is none."""
+    try:
+        told = json.loads((folder / _LIST).read_text(encoding="utf-8"))
+        files = told["files"] if told["mark"] == _MARK else {}
+        # A list that was tampered with must not reach outside of its folder.
+        return {
+            str(name): str(digest) for name, digest in files.items()
+            if (folder / name).resolve().is_relative_to(folder.resolve())
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _remove(path: Path, digest: str, report: Report, *, tell: bool = True) -> None:
+    if not path.exists():
+        return
+    if _hash(path) != digest:
+        if tell:
+            report.kept.append(path)
+        return
+    try:
+        path.unlink()
+    except OSError as error:
+        raise output_error(error, path) from error
+    report.removed.append(path)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _hash(path: Path) -> str:
+    return _digest(path.read_bytes()) if path.is_file() else ""
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
