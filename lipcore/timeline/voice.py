@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import numpy as np
@@ -15,6 +17,8 @@ _CHUNK = 512
 """Samples of the detector's step."""
 _QUIET = 0.003
 """RMS below which a dub is silent, -50 dB: nobody is looked for there."""
+_LONGEST, _RUN_UP = 1_875, 62
+"""Chunks that one thread listens to, a minute, and those before that are heard along with them."""
 _AROUND_S = 0.5
 """So much before and after is listened to, too: the detector needs a run-up."""
 
@@ -34,9 +38,17 @@ def find_speech(
     count = -(-len(dub.samples) // _CHUNK)
     probability = np.zeros(count, np.float32)
     gain = level_gain(dub.samples)
-    for first, end in _stretches(_wanted(dub, spans, count)):
-        part = dub.samples[first * _CHUNK : end * _CHUNK]
-        probability[first:end] = speech_probability(Dialogue(part), gain=gain)
+
+    def listen(piece: tuple[int, int, int]) -> None:
+        early, first, end = piece
+        part = Dialogue(dub.samples[early * _CHUNK : end * _CHUNK])
+        probability[first:end] = speech_probability(part, gain=gain)[first - early :]
+
+    pieces = _pieces(_wanted(dub, spans, count))
+    # The detector runs outside of Python's lock, one stretch on each core.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(listen, pieces):
+            pass
     return speech_spans(probability)
 
 
@@ -69,6 +81,13 @@ def _widened(flags: npt.NDArray[np.bool_], by: int) -> npt.NDArray[np.bool_]:
     return wide
 
 
-def _stretches(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+def _pieces(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int, int]]:
+    """Runs of True as (where to begin to listen, first, end), long ones cut into several."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+    pieces: list[tuple[int, int, int]] = []
+    for start, stop in edges.reshape(-1, 2).tolist():
+        pieces += [
+            (max(start, first - _RUN_UP), first, min(stop, first + _LONGEST))
+            for first in range(start, stop, _LONGEST)
+        ]
+    return pieces

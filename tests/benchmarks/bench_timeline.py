@@ -1,6 +1,9 @@
 """How long an hour of 1,500 clips takes to plan, with an hour of a dub that speaks all along.
 
-Repeat with ``python tests/benchmarks/bench_timeline.py``. LASTRESULT
+Repeat with ``python tests/benchmarks/bench_timeline.py``. Last result, on two shared
+cores of a server that ran ten other jobs (processor seconds, not wall time): 0.07 s to read,
+0.92 s to plan, 19 s more to listen to a dub without a pause; the detector runs on all cores.
+In a quieter moment it took 0.07 ms of one core for each 32 ms of a short dub: 8 s an hour.
 """
 
 from __future__ import annotations

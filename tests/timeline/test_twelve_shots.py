@@ -10,13 +10,12 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import unquote
-from xml.sax.saxutils import escape
 
 import av
 import numpy as np
@@ -286,10 +285,11 @@ def test_the_mouths_follow_the_dub_in_record_time(made: Made) -> None:
 
 @pytest.mark.skipif(shutil.which("melt") is None, reason="melt (MLT) is not installed")
 def test_the_new_timeline_plays_in_an_engine(
-    made: Made, numbered: SimpleNamespace, tmp_path: Path
+    made: Made, numbered: SimpleNamespace, to_mlt: Callable[..., str], tmp_path: Path
 ) -> None:
-    old = _play(otio.adapters.read_from_file(str(made.timeline)), made.timeline.parent, tmp_path)
-    new = _play(made.new, made.timeline.parent, tmp_path)
+    base, given = made.timeline.parent, otio.adapters.read_from_file(str(made.timeline))
+    old = _play(to_mlt(given, base, _SIZE), tmp_path)
+    new = _play(to_mlt(made.new, base, _SIZE), tmp_path)
     rows = record()
     assert len(old) == len(new) == len(rows)
     changed: dict[str, int] = {}
@@ -331,10 +331,10 @@ def _rendered(made: Made, name: str) -> dict[int, npt.NDArray[np.uint8]]:
         }
 
 
-def _play(timeline: Any, base: Path, folder: Path) -> list[npt.NDArray[np.uint8]]:
-    """The pictures that MLT shows of a timeline."""
+def _play(text: str, folder: Path) -> list[npt.NDArray[np.uint8]]:
+    """The pictures that MLT shows of a script."""
     script, movie = folder / "play.mlt", folder / "played.mkv"
-    script.write_text(_mlt(timeline, base), "utf-8")
+    script.write_text(text, "utf-8")
     subprocess.run(
         ["melt", "-silent", str(script), "-consumer", f"avformat:{movie}", "vcodec=ffv1",
          "pix_fmt=bgr0", "an=1", "real_time=-1"],
@@ -342,139 +342,3 @@ def _play(timeline: Any, base: Path, folder: Path) -> list[npt.NDArray[np.uint8]
     )  # fmt: skip
     with av.open(str(movie)) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-
-
-def _mlt(timeline: Any, base: Path) -> str:
-    """A timeline as MLT XML: a playlist a track, nests as tractors, dissolves as mixes.
-
-    Plain clips are entries with the engine's own in and out; of a retimed clip each record
-    frame is an entry of its own, since MLT counts speeds in another way.
-    """
-    writer = _MltWriter(base)
-    top = writer.stack(timeline.tracks)
-    return (
-        '<?xml version="1.0" encoding="utf-8"?>\n<mlt>'
-        f'<profile width="{_SIZE}" height="{_SIZE}" progressive="1" frame_rate_num="24" '
-        'frame_rate_den="1" sample_aspect_num="1" sample_aspect_den="1" '
-        'display_aspect_num="1" display_aspect_den="1" colorspace="601"/>\n'
-        + "\n".join(writer.parts)
-        + f'\n<tractor id="main"><track producer="{top}"/></tractor></mlt>'
-    )
-
-
-class _MltWriter:
-    def __init__(self, base: Path) -> None:
-        self._base = base
-        self.parts: list[str] = []
-
-    def _add(self, text: str) -> str:
-        name = f"n{len(self.parts)}"
-        self.parts.append(text.replace("ID", name, 1))
-        return name
-
-    def stack(self, stack: Any) -> str:
-        length = max(int(track.duration().rescaled_to(24).value + 0.5) for track in stack)
-        back = self._add(
-            f'<producer id="ID" in="0" out="{length - 1}"><property name="mlt_service">color'
-            '</property><property name="resource">0x000000ff</property></producer>'
-        )
-        tracks = [back, *(self.track(t) for t in stack)]
-        mixes = "".join(
-            f'<transition><property name="mlt_service">composite</property><property '
-            f'name="a_track">0</property><property name="b_track">{i}</property></transition>'
-            for i in range(1, len(tracks))
-        )
-        inside = "".join(f'<track producer="{name}"/>' for name in tracks)
-        return self._add(f'<tractor id="ID">{inside}{mixes}</tractor>')
-
-    def track(self, track: Any) -> str:
-        entries, children = [], list(track)
-        for i, child in enumerate(children):
-            before = children[i - 1] if i else None
-            after = children[i + 1] if i + 1 < len(children) else None
-            if isinstance(child, otio.schema.Transition):
-                entries.append(self._dissolve(children[i - 1], children[i + 1], child))
-                continue
-            first, last = 0, round(child.duration().rescaled_to(24).value)
-            if isinstance(before, otio.schema.Transition):
-                first = int(before.out_offset.value)
-            if isinstance(after, otio.schema.Transition):
-                last -= int(after.in_offset.value)
-            entries.append(self._entry(child, range(first, last)))
-        return self._add(f'<playlist id="ID">{"".join(entries)}</playlist>')
-
-    def _dissolve(self, left: Any, right: Any, transition: Any) -> str:
-        """A tractor in which the ends of two clips are mixed."""
-        head, tail = int(transition.in_offset.value), int(transition.out_offset.value)
-        last = round(left.duration().rescaled_to(24).value)
-        a = self._add(f'<playlist id="ID">{self._entry(left, range(last - head, last + tail))}'
-                      "</playlist>")  # fmt: skip
-        b = self._add(f'<playlist id="ID">{self._entry(right, range(-head, tail))}</playlist>')
-        out = head + tail - 1
-        name = self._add(
-            f'<tractor id="ID" in="0" out="{out}"><track producer="{a}"/><track producer="{b}"/>'
-            f'<transition in="0" out="{out}"><property name="mlt_service">luma</property>'
-            '<property name="a_track">0</property><property name="b_track">1</property>'
-            "</transition></tractor>"
-        )
-        return f'<entry producer="{name}" in="0" out="{out}"/>'
-
-    def _entry(self, item: Any, frames: range) -> str:
-        """Entries for frames of an item, counted from its first record frame."""
-        if isinstance(item, otio.schema.Gap) or not item.enabled:
-            return f'<blank length="{len(frames)}"/>'
-        producer, first = "", self._start(item)
-        effect = item.effects[0] if item.effects else None
-        plain = isinstance(item, otio.schema.Stack) or self._is_whole(item.media_reference)
-        if plain:
-            producer = self.stack(item) if isinstance(item, otio.schema.Stack) else (
-                self._whole(item.media_reference))  # fmt: skip
-        if plain and effect is None:
-            low = round(first + frames[0])
-            return f'<entry producer="{producer}" in="{low}" out="{low + len(frames) - 1}"/>'
-        k = 1
-        if effect is not None:
-            freeze = isinstance(effect, otio.schema.FreezeFrame)
-            k = 0 if freeze else int(effect.time_scalar)
-        count = round(item.duration().rescaled_to(24).value)
-        shown = [round(first + (n * k if k >= 0 else (count - 1 - n) * -k)) for n in frames]
-        if plain:
-            return "".join(f'<entry producer="{producer}" in="{n}" out="{n}"/>' for n in shown)
-        files = [self._one(item.media_reference, n) for n in shown]
-        return "".join(f'<entry producer="{name}" in="0" out="0"/>' for name in files)
-
-    def _start(self, item: Any) -> float:
-        """Where an item's first frame lies in its media, or in a stack."""
-        start = float(item.source_range.start_time.value)
-        if isinstance(item, otio.schema.Clip):
-            start -= item.media_reference.available_range.start_time.value
-        return start
-
-    def _is_whole(self, media: Any) -> bool:
-        """Whether the engine reads the media as one clip: it sorts files by name, no EXR."""
-        if isinstance(media, otio.schema.ExternalReference):
-            return True
-        return media.frame_step == 1 and media.name_suffix != ".exr"
-
-    def _whole(self, media: Any) -> str:
-        if isinstance(media, otio.schema.ExternalReference):
-            return self._media("avformat", _bare(media.target_url))
-        folder = self._base / _bare(media.target_url_base)
-        return self._media("pixbuf", f"{folder}/.all{media.name_suffix}",
-                           '<property name="ttl">1</property>')  # fmt: skip
-
-    def _one(self, media: Any, frame: int) -> str:
-        """One file of a sequence."""
-        url = media.target_url_for_image_number(frame // media.frame_step)
-        return self._media("pixbuf" if url.endswith(".png") else "avformat",
-                           str(self._base / _bare(url)))  # fmt: skip
-
-    def _media(self, service: str, resource: str, extra: str = "") -> str:
-        return self._add(
-            f'<producer id="ID"><property name="mlt_service">{service}</property><property '
-            f'name="resource">{escape(resource)}</property>{extra}</producer>'
-        )
-
-
-def _bare(url: str) -> str:
-    return unquote(url.removeprefix("file://")) if url.startswith("file:") else url
