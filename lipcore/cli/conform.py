@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +13,7 @@ from lipcore.rates import parse_rate
 from lipcore.shot import RenderConfig
 
 if TYPE_CHECKING:
-    from lipcore.timeline.dialogue import DialogueSource
-    from lipcore.timeline.plan import ShotPlan
-    from lipcore.timeline.read import ReadTimeline
-
-_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-"""A language tag, as BCP 47 has them."""
+    from lipcore.timeline.conform import LanguagePlan
 
 
 @click.command("conform")
@@ -70,107 +63,46 @@ def command(
     A clip may carry its own settings: metadata lipcore: {strength: 0.6}, or a marker named
     "lipsync exclude" or "lipsync speaker=left strength=0.6". --settings goes before them.
     """
-    from lipcore.cache import Cache
-    from lipcore.timeline.choose import choose_shots
-    from lipcore.timeline.dialogue import load_source
-    from lipcore.timeline.formats import check_formats
-    from lipcore.timeline.media_links import LinkOptions, MediaFinder, parse_path_map
-    from lipcore.timeline.plan import plan_shots, table
-    from lipcore.timeline.read import read_timeline
-    from lipcore.timeline.settings import read_settings
+    from lipcore.timeline.conform import (
+        ConformRequest,
+        parse_dialogues,
+        plan_conform,
+        run_conform,
+    )
+    from lipcore.timeline.plan import table
 
-    dubs = _parse_dialogues(dialogues)
-    read = read_timeline(timeline, rate=None if rate is None else parse_rate(rate))
-    options = LinkOptions(timeline.absolute().parent, search, parse_path_map(path_map))
-    settings = {} if settings_path is None else read_settings(settings_path)
     if not dry_run and (not dialogues or out is None):
         raise ConfigError(
             "a conform needs --dialogue and --out", hint="Or print the table with --dry-run."
         )
-    config = RenderConfig(strength=strength, cache=cache, overwrite=overwrite)
-    check_formats(formats)
-    with closing(MediaFinder(options)) as finder:
-        # All dubs are read before the first render: a wrong one costs no hours.
-        sources = {
-            tag: None if source is None
-            else load_source(source, read, finder, skip_tracks=skip_track)
-            for tag, source in dubs.items()
-        }  # fmt: skip
-        loaded = {tag: None if s is None else s.dialogue for tag, s in sources.items()}
-        plans = {
-            tag: plan_shots(
-                read, finder, dub, handles=handles, skip_tracks=skip_track, settings=settings
-            )
-            for tag, dub in loaded.items()
-        }
-    for language, shots in plans.items():
-        dub, folder = loaded[language], out and out / language
-        source = sources[language]
-        warnings = () if source is None else source.warnings
-        choose_shots(shots, only, read, dub, folder, config)
+    request = ConformRequest(
+        timeline, parse_dialogues(dialogues), out, None if rate is None else parse_rate(rate),
+        search, path_map, skip_track, handles, only, settings_path, formats, report,
+        RenderConfig(strength=strength, cache=cache, overwrite=overwrite),
+    )
+    for plan in plan_conform(request):
         listener = JsonListener() if as_json else BarListener()
         written: list[Path] = []
         if not dry_run:
-            from lipcore.timeline.report import write_report
-            from lipcore.timeline.run import render_shots
-            from lipcore.timeline.write import write_timeline
-
-            assert dub is not None and folder is not None
-            name = "_".join(word for word in (timeline.stem, "lipsync", language) if word)
             with listener:
-                outcomes = render_shots(shots, dub, read.rate, folder, config, listener)
-                written = write_timeline(
-                    read, shots, folder, folder / f"{name}.otio", language=language,
-                    formats=formats,
-                )
-                if report:
-                    written.append(folder / f"{name}.html")
-                    write_report(
-                        written[-1], read, shots, outcomes, language=language, cache=Cache(cache),
-                        listener=listener,
-                    )
+                written = run_conform(plan, request, listener)
         if isinstance(listener, JsonListener):
-            _emit(listener, shots, read, written, language, warnings)
+            _emit(listener, plan, written)
             continue
-        if language:
-            click.echo(f"{language}:")
-        click.echo(table(shots, read))
-        for warning in warnings:
+        if plan.language:
+            click.echo(f"{plan.language}:")
+        click.echo(table(plan.shots, plan.read))
+        for warning in () if plan.dialogue is None else plan.dialogue.warnings:
             click.echo(f"warning: {warning}")
         for path in written:
             click.echo(str(path))
 
 
-def _emit(
-    listener: JsonListener, shots: list[ShotPlan], read: ReadTimeline, written: list[Path],
-    language: str, warnings: tuple[str, ...],
-) -> None:  # fmt: skip
-    for shot in shots:
-        listener.emit(event="shot", language=language, **shot.row(read))
+def _emit(listener: JsonListener, plan: LanguagePlan, written: list[Path]) -> None:
+    for shot in plan.shots:
+        listener.emit(event="shot", language=plan.language, **shot.row(plan.read))
     listener.emit(
-        event="done" if written else "plan", shots=len(shots), rate=str(read.rate),
-        start_frame=read.start_frame, warnings=[*read.warnings, *warnings], language=language,
-        outputs=[str(path) for path in written],
+        event="done" if written else "plan", shots=len(plan.shots), rate=str(plan.read.rate),
+        start_frame=plan.read.start_frame, warnings=list(plan.warnings),
+        language=plan.language, outputs=[str(path) for path in written],
     )
-
-
-def _parse_dialogues(given: tuple[str, ...]) -> dict[str, DialogueSource | None]:
-    """Dialogues by language tag; the tag of a lone one may be left out.
-
-    Raises:
-        ConfigError: Several dialogues, and a tag is missing, given twice or no tag.
-    """
-    from lipcore.timeline.dialogue import parse_source
-
-    dubs: dict[str, DialogueSource | None] = {}
-    for text in given:
-        tag, equals, file = text.partition("=")
-        if not equals or not _TAG.fullmatch(tag) or Path(text).exists():
-            tag, file = "", text
-        if tag in dubs or (len(given) > 1 and not tag):
-            raise ConfigError(
-                f"--dialogue {text} needs a language tag of its own",
-                hint="Give several as --dialogue de=FILE --dialogue pt-BR=FILE.",
-            )
-        dubs[tag] = parse_source(file)
-    return dubs or {"": None}

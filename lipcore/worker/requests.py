@@ -99,8 +99,9 @@ class Conform:
     """Renders the shots of a timeline, as ``lipcore conform``."""
 
     timeline: Path
-    dialogue: Path | None = None
-    """Its first sample at the timeline's first frame. None, with ``dry_run``, plans only."""
+    dialogue: str | None = None
+    """A file, its first sample at the timeline's first frame; ``track:NAME``, a sound track of
+    the timeline; or ``clips``, their own sound. None, with ``dry_run``, plans only."""
     out: Path | None = None
     language: str = ""
     rate: str | None = None
@@ -113,6 +114,10 @@ class Conform:
     """Names or numbers of shots; empty takes all."""
     shots: Path | None = None
     """YAML with settings of single shots."""
+    formats: tuple[str, ...] = ()
+    """What else to write the new track as: ``edl``, ``xml``, ``fcpx``, ``aaf``."""
+    report: bool = True
+    """Write a page about the rendered shots."""
     dry_run: bool = False
     settings: RenderConfig = field(default_factory=RenderConfig)
 
