@@ -101,6 +101,9 @@ function makeScreen(address, k, pair) {
   button.setAttribute("aria-label", pair ? `Play the ${k ? "second" : "first"}` : "Play");
   const one = { box, video, seen: false };
   button.onclick = () => { if (video.paused) { select(k); play(k); } };
+  video.onloadedmetadata = () => {
+    if (video.videoHeight) box.style.setProperty("--ratio", video.videoWidth / video.videoHeight);
+  };
   video.onplay = () => box.classList.remove("idle");
   video.onpause = () => box.classList.add("idle");
   video.onended = () => {
