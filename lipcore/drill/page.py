@@ -43,8 +43,8 @@ button:focus-visible { outline: 2px solid var(--mark); outline-offset: 2px; }
 #end li { margin: 2px 0; } #keys { font-size: 13px; }
 [hidden] { display: none !important; }
 @media (max-width: 640px) { #drill { grid-template-columns: 1fr; gap: 12px; }
-  #top { grid-column: 1; } #screen { margin: 0 -16px; border-radius: 0; max-height: 52vh;
-  width: calc(100% + 32px); } #screen video { object-fit: contain; } #keys { display: none; }
+  #top { grid-column: 1; } #screen { margin: 0 -16px; border-radius: 0; max-height: 42vh;
+  width: calc(100% + 32px); } #screen video { object-fit: cover; } #keys { display: none; }
   #said { min-height: 1.5em; margin: 8px 0; } .go { width: 100%; margin-bottom: 8px; } }
 """
 _SCRIPT = """

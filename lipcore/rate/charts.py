@@ -10,15 +10,17 @@ from lipcore.rate.statistics import Estimate
 from lipcore.report.page import figure
 
 STYLE = """
+.plots { grid-template-columns: repeat(auto-fit, minmax(min(340px, 100%), 1fr)); }
+.plots + .wide { margin-top: 20px; } .wide td { white-space: nowrap; }
 .row { display: grid; grid-template-columns: minmax(7em, 34%) 1fr 3.2em; gap: 0 12px;
-  align-items: center; min-height: 30px; font-size: 13.5px; line-height: 1.25; }
+  align-items: center; min-height: 32px; margin: 3px 0; font-size: 13.5px; line-height: 1.25; }
 .row b { text-align: right; font-variant-numeric: tabular-nums; }
 .row svg { height: 26px; overflow: visible; } .row svg line { vector-effect: non-scaling-stroke; }
 .row svg line.reach { stroke: var(--mark); stroke-width: 5; opacity: .45; }
 .row svg line.mean { stroke: var(--ink); stroke-width: 2.5; }
 .row svg line.zero { stroke: var(--soft); }
 .row.ends { min-height: 0; color: var(--soft); font-size: 12px; }
-.row.ends div { display: flex; justify-content: space-between; }
+.row.ends div { display: flex; justify-content: space-between; white-space: nowrap; }
 .stack { display: flex; height: 20px; border-radius: 3px; overflow: hidden; }
 .stack svg { height: 20px; width: 100%; }
 .v0 { fill: #a5493a; background: #a5493a; } .v1 { fill: #d08a6a; background: #d08a6a; }

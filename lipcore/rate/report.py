@@ -39,7 +39,7 @@ _ALPHA_READING = (
 _SCREENING = {
     "acr": "Left out: who failed a trap, had too few gold answers right, or whose votes do not go "
     "with those of all (correlation below 0.75 over videos, and below 0.8 over systems where "
-    "there are three; the worst first, then anew).",
+    "there are four; the worst first, then anew).",
     "ccr": "Left out: who failed a trap, or had too few gold answers right. The correlation rule "
     "is for absolute ratings, and is not applied to pairs.",
 }
@@ -168,7 +168,7 @@ def _ccr(summary: StudySummary) -> list[str]:
     parts += [heading("Preference"), plots(*(
         charts.stacks(
             _title(scale), {f"{p.second} against {p.first}": p.counts for p in scale.pairs},
-            ["the latter is better", "the same", "the former is better"],
+            ["worse", "the same", "better"],
         ) for scale in scales
     ))]  # fmt: skip
     parts.append(table(
@@ -193,7 +193,7 @@ def _raters(summary: StudySummary) -> str:
     if not summary.raters:
         return paragraph("Nobody has begun.")
     return table(
-        ("rater", "answered", "gold", "traps", "correlation with the others", "median time", ""),
+        ("rater", "answered", "gold", "traps", "correlation with the others", "median time", "verdict"),
         [(
             str(r.number + 1), f"{r.answered} of {r.assigned}", _share(r.gold), _share(r.traps),
             _number(r.correlation), "" if math.isnan(r.seconds) else f"{r.seconds:.0f} s",

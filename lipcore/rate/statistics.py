@@ -25,7 +25,7 @@ LEAST_SYSTEM_CORRELATION = 0.8
 """Likewise, over means of systems."""
 LEAST_POINTS = 4
 """Of a correlation: fewer say nothing."""
-_LEAST_SYSTEMS = 3
+_LEAST_SYSTEMS = 4
 _LEAST_RATERS = 3
 
 
@@ -118,7 +118,8 @@ def screen_by_correlation(
 
     A rater is out where the correlation (Pearson) with the mean vote of all falls below 0.75
     over what was judged, and below 0.8 over the means of systems; the worst one goes first,
-    and all is computed again. Fewer than three systems leave the first rule alone to decide.
+    and all is computed again. Of fewer than four systems a correlation says little:
+    there the first rule decides alone.
 
     Args:
         votes: Of raters and what was judged.
