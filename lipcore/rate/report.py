@@ -193,7 +193,8 @@ def _raters(summary: StudySummary) -> str:
     if not summary.raters:
         return paragraph("Nobody has begun.")
     return table(
-        ("rater", "answered", "gold", "traps", "correlation with the others", "median time", "verdict"),
+        ("rater", "answered", "gold", "traps", "correlation with the others", "median time",
+         "verdict"),
         [(
             str(r.number + 1), f"{r.answered} of {r.assigned}", _share(r.gold), _share(r.traps),
             _number(r.correlation), "" if math.isnan(r.seconds) else f"{r.seconds:.0f} s",

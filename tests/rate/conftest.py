@@ -66,7 +66,7 @@ def write_study(tmp_path: Path, footage: Path) -> Callable[..., Path]:
             ],
         }  # fmt: skip
         path = tmp_path / name
-        path.write_text(yaml.safe_dump({**study, **settings}), "utf-8")
+        path.write_text(yaml.safe_dump({**study, **settings}, sort_keys=False), "utf-8")
         return path
 
     return write

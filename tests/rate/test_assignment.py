@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def test_raters_share_the_whole_evenly(
 def test_no_clip_follows_itself(clips: int, systems: int, rater: int) -> None:
     study = _study("acr", clips, systems, None, 5)
     items = [t.item for t in assign_trials(study, rater) if t.kind == "clip"]
-    assert all(a != b for a, b in zip(items, items[1:], strict=False))
+    assert all(a != b for a, b in itertools.pairwise(items))
 
 
 def test_neighbours_see_each_pair_both_ways_round() -> None:

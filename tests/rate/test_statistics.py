@@ -102,4 +102,4 @@ def test_good_systems_vouch_for_a_noisy_rater() -> None:
 def test_too_little_is_not_screened() -> None:
     assert screen_by_correlation({(r, 0): float(r) for r in range(5)}, {0: "a"}) == {}
     two = {(r, u): float((u + r) % 5) for r in range(2) for u in range(9)}
-    assert screen_by_correlation(two, {u: "a" for u in range(9)}) == {}
+    assert screen_by_correlation(two, dict.fromkeys(range(9), "a")) == {}
