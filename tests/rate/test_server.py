@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -243,3 +246,28 @@ def test_what_no_browser_plays_is_encoded(write_study: Write, tmp_path: Path) ->
         assert (picture.name, picture.pix_fmt, sound.name) == ("h264", "yuv420p", "aac")
         frames = [f.to_ndarray(format="gray") for f in got.decode(video=0)]
     assert len(frames) == 8 and abs(float(frames[0].mean()) - 90) < 3
+
+
+def test_what_cannot_be_served_leaves_nothing(write_study: Write, tmp_path: Path) -> None:
+    (tmp_path / "note.mp4").write_text("no video")
+    wrong = write_study(reference="", clips=[{"name": "c", "videos": {"plate": "note.mp4"}}])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for study, port, code in (
+            (wrong, 0, 3), (tmp_path / "none.yaml", 0, 2),
+            (write_study("right.yaml"), taken.getsockname()[1], 2),
+        ):  # fmt: skip
+            ended = subprocess.run(
+                [sys.executable, "-m", "lipcore", "rate", "serve", str(study), "--port", str(port)],
+                capture_output=True, text=True, timeout=120, check=False,
+            )
+            assert ended.returncode == code and "\nhint: " in ended.stderr, ended.stderr
+    assert not list(tmp_path.glob("*.sqlite*"))
+
+
+def test_an_interrupt_ends_it_with_what_was_kept(write_study: Write) -> None:
+    with served(write_study()) as server, client_of(server.url) as rater:
+        state = rater.post("/api/start", json={}).json()
+        token = {"x-lipcore-token": state["token"]}
+        rater.post("/api/answer", json=answer_of(state), headers=token)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(60) == 143
