@@ -46,6 +46,7 @@ def serve_study(
         import uvicorn
 
         from lipcore.rate.app import make_app
+        from lipcore.rate.connections import PatientProtocol
     except ImportError as error:
         raise DependencyError(
             "rating needs starlette and uvicorn", hint='Run: pip install "lipcore[rate]"'
@@ -58,7 +59,7 @@ def serve_study(
         videos = playable_videos(study.videos, cache, progress=progress)
         with AnswerStore(study.answers, study) as store:
             config = uvicorn.Config(
-                make_app(study, store, videos), http="h11", ws="none", lifespan="off",
+                make_app(study, store, videos), http=PatientProtocol, ws="none", lifespan="off",
                 log_config=None, access_log=False, server_header=False, date_header=False,
                 limit_concurrency=_MOST_CONNECTIONS, timeout_keep_alive=_IDLE_S,
                 h11_max_incomplete_event_size=_LONGEST_HEAD, timeout_graceful_shutdown=_GRACE_S,
