@@ -190,9 +190,9 @@ def _panel(shot: MeasuredShot, shown: ShownFrame, k: int) -> str:
             "<span class=l>before</span><span class=r>after</span></div>"
         )
         large = _captioned(wipe, f"{what[:1].upper()}{what[1:]}.", _HINT)
-    side = []
+    side, under = [], "render" if shown.before is None else "plate"
     if shown.matte is not None:
-        side.append(_captioned(image(shown.matte, f"matte, {what}"), "Matte over the plate"))
+        side.append(_captioned(image(shown.matte, f"matte, {what}"), f"Matte over the {under}"))
     if shown.difference is not None:
         side.append(
             _captioned(image(shown.difference, f"difference, {what}"), f"Difference ×{GAIN}")
