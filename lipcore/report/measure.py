@@ -250,16 +250,15 @@ def _listen(
     render: FinishedRender, opening: FloatArray, judge: OffsetJudge
 ) -> tuple[Sound | None, str]:
     """The dialogue under the picture, or why there is none."""
-    if render.dialogue is None or render.settings.get("shapes") is not None:
+    path = render.find_dialogue()
+    if path is None or render.settings.get("shapes") is not None:
         return None, "Curves drove the mouth, not a sound."
-    path = render.dialogue
-    beside = render.sidecar.parent / path.name
-    if not path.exists() and beside.exists():
-        path = beside
     try:
         whole = load_dialogue(path)
     except DialogueError as error:
         return None, f"{error.message[:1].upper()}{error.message[1:]}."
+    except OSError as error:  # a name that no file can have, or a folder not to be read
+        return None, f"{path} cannot be looked for ({error.strerror})."
     lasts = Fraction(len(render.frames)) / render.rate
     early = lasts - (whole.duration_s + render.sound_begin_s)
     fitted = fit_dialogue(whole, lasts, offset_s=render.sound_begin_s)

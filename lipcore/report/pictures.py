@@ -58,6 +58,10 @@ class RenderPictures:
                 self.no_plate = error.message
                 if render.is_patch:
                     raise
+            except OSError as error:  # a name that no file can have, or a folder not to be read
+                self.no_plate = f"{render.plate} cannot be looked for ({error.strerror})"
+                if render.is_patch:
+                    raise MediaUnreadableError(self.no_plate, path=str(render.plate)) from error
             have, first = self._after.info.frames, render.frames.first
             self._shift = have.first - first if self._after.info.kind == "video" else 0
             for number in (first, render.frames.last):
