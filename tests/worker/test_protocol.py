@@ -126,11 +126,12 @@ def test_a_line_without_end_is_refused_and_the_next_one_read(worker: Pipes) -> N
 def test_nothing_but_events_comes_on_stdout(worker: Pipes) -> None:
     """Whatever prints in the worker's process, from Python or from C, goes to stderr."""
     script = (
-        "import ctypes, os, sys, lipcore.worker.serve as serve; real = serve._import_all\n"
-        "def noisy():\n"
+        "import ctypes, os, sys, lipcore.worker.serve as serve; real = serve.Worker.run\n"
+        "def noisy(worker):\n"
         "    print('from Python'); os.write(1, b'raw'); ctypes.CDLL(None).puts(b'from C')\n"
         "    ctypes.CDLL(None).fflush(None); sys.stdout.flush(); os.system('echo from a child')\n"
-        "serve._import_all = noisy; serve.serve()"
+        "    real(worker)\n"
+        "serve.Worker.run = noisy; serve.serve()"
     )
     import subprocess
     import sys
