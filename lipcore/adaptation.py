@@ -14,8 +14,9 @@ from lipcore.cache import Cache
 from lipcore.errors import FaceError
 from lipcore.media.color import ColorTransform
 from lipcore.media.plate import open_plate
+from lipcore.runtime.graphs import load_latents
 from lipcore.shapes.basis import ShapeBasis
-from lipcore.synthesis.latent_shot import boxes_of, crop_of, load_path, reference_frame
+from lipcore.synthesis.latent_shot import boxes_of, crop_of, reference_frame
 from lipcore.tracking.head import LIPS_OUTER_LOWER, LIPS_OUTER_UPPER, apply_similarity
 from lipcore.train.adapt import adapt
 from lipcore.types import FaceTrack, FloatArray, FrameRange
@@ -72,7 +73,7 @@ def adapt_to_shot(
     """
     found = find_weights(weights)
     basis = ShapeBasis.load(found)
-    path = load_path(found, device)
+    path = load_latents(found, device=device)
     with open_plate(plate_path, colorspace=colorspace) as plate:
         chosen = frames or plate.info.frames
         color = ColorTransform.of_plate(plate)

@@ -6,7 +6,7 @@ None of it depends on the dialogue, so it is made once and kept in the cache.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -74,7 +74,9 @@ def analyse(
         FaceError: No face, not the one asked for, or one that is too small.
         MediaError: The plate cannot be read.
     """
-    tracks, had_tracks = find_tracks(plate, frames, color=color, cache=cache, progress=progress)
+    tracks, track_key, had_tracks = find_tracks(
+        plate, frames, color=color, cache=cache, progress=progress
+    )
     track = cover(select_speaker(tracks, speaker), frames)
 
     def build_bank(folder: Path) -> None:
@@ -86,7 +88,7 @@ def analyse(
                     writer.add(frame, square[index], track.pixel_aspect)
                 progress("bank", done, len(frames))
 
-    bank_key = make_key(tracks_key(plate, frames, color), track.track_id)
+    bank_key = make_key(track_key, track.track_id)
     bank, had_bank = _cached(cache, "bank", bank_key, build_bank, FrameBank)
     values, neutral = basis.measure(to_square(track.landmarks, track.pixel_aspect))
     return ShotAnalysis(track, values, neutral, bank, had_tracks and had_bank)
@@ -94,8 +96,8 @@ def analyse(
 
 def find_tracks(
     plate: Plate, frames: FrameRange, *, color: ColorTransform, cache: Cache, progress: Progress
-) -> tuple[list[FaceTrack], bool]:
-    """The tracks of all faces, and whether the cache had them.
+) -> tuple[list[FaceTrack], str, bool]:
+    """The tracks of all faces.
 
     Args:
         plate: The plate.
@@ -104,21 +106,54 @@ def find_tracks(
         cache: Where tracks are kept.
         progress: Told of the stage ``track``.
 
+    Returns:
+        The tracks, the key of what they were found in, and whether the cache had them.
+
     Raises:
         FaceError: No face, or only such that are too small.
         MediaError: The plate cannot be read.
     """
+    shared = plate.shared_tracking(frames)
+    source, over = (plate, frames) if shared is None else (shared.take, shared.frames)
+    if shared is not None:
+        color = ColorTransform.of_plate(source)
 
     def build(folder: Path) -> None:
         tracks = track_plate(
-            plate, frames, color=color, progress=lambda n, m: progress("track", n, m)
+            source, over, color=color, progress=lambda n, m: progress("track", n, m)
         )
         save_tracks(folder / "tracks.npz", tracks)
 
-    return _cached(
-        cache, "tracks", tracks_key(plate, frames, color), build,
-        lambda folder: load_tracks(folder / "tracks.npz"),
+    key = tracks_key(source, over, color)
+    tracks, there = _cached(
+        cache, "tracks", key, build, lambda folder: load_tracks(folder / "tracks.npz")
     )
+    if shared is None:
+        return tracks, key, there
+    shown = [show_track(track, shared.numbers, frames) for track in tracks]
+    return shown, make_key(key, shared.numbers, frames), there
+
+
+def show_track(track: FaceTrack, numbers: Sequence[int], frames: FrameRange) -> FaceTrack:
+    """A take's track as another plate shows its frames.
+
+    Args:
+        track: Over the take.
+        numbers: The take's frame for each of ``frames``.
+        frames: The other plate's.
+    """
+    hull = cover(track, FrameRange(min(numbers), max(numbers)))
+    places = [hull.frames.index(n) for n in numbers]
+    cuts = tuple(
+        frames.first + i
+        for i, (a, b) in enumerate(pairwise(numbers), 1)
+        if any(min(a, b) < cut <= max(a, b) for cut in hull.cuts)
+    )
+    return replace(
+        hull, frames=frames, landmarks=hull.landmarks[places],
+        transforms=hull.transforms[places], confidence=hull.confidence[places],
+        present=hull.present[places], cuts=cuts,
+    )  # fmt: skip
 
 
 def _cached(

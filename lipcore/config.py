@@ -20,6 +20,8 @@ from lipcore.errors import ConfigError
 
 T = TypeVar("T")
 
+_MOST_BYTES = 4 << 20
+
 
 def load_config(cls: type[T], path: Path) -> T:
     """Read a dataclass from a YAML file.
@@ -31,23 +33,49 @@ def load_config(cls: type[T], path: Path) -> T:
     Raises:
         ConfigError: The file is absent, is not YAML, or does not fit ``cls``.
     """
+    values = read_yaml(path)
+    return from_mapping(cls, {} if values is None else values, where=path.name)
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML (or JSON) file as plain values; what it holds is not trusted.
+
+    Raises:
+        ConfigError: The file is absent, larger than 4 MiB, not UTF-8, not YAML, nested too
+            deep, or uses anchors, by which a few lines can stand for gigabytes.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"settings file {path} cannot be read ({error})",
             hint="Check the path; the file is YAML in UTF-8.",
             path=str(path),
         ) from error
+    if len(content) > _MOST_BYTES:
+        raise ConfigError(
+            f"settings file {path} is larger than {_MOST_BYTES >> 20} MiB",
+            hint="Split it into several files.", path=str(path),
+        )
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return yaml.load(text, _PlainLoader)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(
             f"{path} is not valid YAML ({' '.join(str(error).split())})",
             hint="Settings are written as key: value, nested by indentation.",
             path=str(path),
         ) from error
-    return from_mapping(cls, {} if values is None else values, where=path.name)
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Plain values only, each written out where it stands."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("anchors and aliases are not taken")
+        return super().compose_node(parent, index)
 
 
 def save_config(config: object, path: Path) -> None:
@@ -123,6 +151,10 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         raise ConfigError(
             f"{where} is {value!r}", hint=f"Take one of: {', '.join(map(str, args))}."
         )
+    if kind is Any:
+        return value
+    if origin is Mapping and isinstance(value, Mapping):
+        return {str(k): _convert(args[1], v, f"{where}: {k}") for k, v in value.items()}
     if origin is tuple and isinstance(value, list | tuple):
         if len(args) == 2 and args[1] is Ellipsis:
             return tuple(_convert(args[0], v, where) for v in value)

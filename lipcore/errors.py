@@ -27,6 +27,10 @@
     |   +-- WeightsVersionError (ValueError)
     +-- DependencyError (ImportError)    9   an optional package or a device is absent
     +-- TrainingError (RuntimeError)    10   data sets and training runs
+    +-- OutOfMemoryError (MemoryError)  11   the machine's memory, or a device's
+    +-- BatchError (RuntimeError)       12   some jobs of a batch failed
+    +-- ExportError (RuntimeError)      13   exported networks
+        +-- ParityError                     an exported graph computes something else
 
 The number is the exit code of the command line. Third-party errors are translated where
 lipcore calls the third party, with ``raise ... from error``.
@@ -179,3 +183,25 @@ class TrainingError(LipcoreError, RuntimeError):
     """A data set or a training run cannot go on."""
 
     exit_code = 10
+
+
+class OutOfMemoryError(LipcoreError, MemoryError):
+    """Memory ran out, and doing less at once did not help."""
+
+    exit_code = 11
+
+
+class BatchError(LipcoreError, RuntimeError):
+    """Some jobs of a batch failed; the others are done."""
+
+    exit_code = 12
+
+
+class ExportError(LipcoreError, RuntimeError):
+    """A network cannot be exported, or what was exported is not the network."""
+
+    exit_code = 13
+
+
+class ParityError(ExportError):
+    """An exported graph does not compute what torch computes."""

@@ -19,14 +19,16 @@ from threadpoolctl import threadpool_limits
 from lipcore import __version__
 from lipcore.analysis import ShotAnalysis, analyse, hold_gaps
 from lipcore.cache import Cache, make_key
-from lipcore.errors import ConfigError, NoFaceError
+from lipcore.errors import ConfigError, NoFaceError, OutOfMemoryError
 from lipcore.media.audio import fit_dialogue, load_dialogue, read_sound
 from lipcore.media.color import ColorTransform
 from lipcore.media.holdout import HoldOut, hold_out, with_mattes
 from lipcore.media.plate import Plate, open_plate
 from lipcore.media.writers import VIDEO_SUFFIXES, FrameWriter, open_writer
 from lipcore.models.checkpoint import hash_file
-from lipcore.models.device import check_device
+from lipcore.models.device import check_device, is_out_of_memory
+from lipcore.runtime.backends import BACKENDS
+from lipcore.runtime.choose import settle_backend
 from lipcore.shapes.asked import ask_shapes
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shot import RenderConfig, Shot
@@ -130,12 +132,14 @@ def render_shot(
     check_device(config.device)
     torch.manual_seed(config.seed)
     weights = find_weights(config.weights)
+    config = settle_backend(config, weights, listener.log)
     basis = ShapeBasis.load(weights)
     with contextlib.ExitStack() as stack:
         plate = stack.enter_context(plate or open_plate(
             shot.plate, rate=shot.rate, colorspace=shot.colorspace, missing=config.missing_frame
         ))  # fmt: skip
         frames = choose_frames(shot, plate)
+        _check_chunk(config, frames)
         # What cannot work shall fail now, not after minutes of tracking.
         dialogue = _dialogue_of(shot, config, plate, frames)
         strength = read_strength(config, frames)
@@ -146,7 +150,7 @@ def render_shot(
         with open_writer(
             out, plate.info, deliver=config.deliver, codec=config.codec,
             sound=_sound_of(shot, plate), sound_offset_s=_begin_of(shot, config, plate, frames),
-            parameter_hash=key, overwrite=config.overwrite, frames=frames,
+            parameter_hash=key, overwrite=config.overwrite, frames=frames, chunk=config.chunk,
         ) as writer:
             color = ColorTransform.of_plate(plate)
             with clock.time("analyse"):
@@ -173,10 +177,9 @@ def render_shot(
                 )
             listener.log(f"synthesis: {renderer.name}")
             with clock.time("render"):
-                done = _render_frames(
-                    plate, frames, renderer, matte, writer, config, listener
-                )
-        sidecars = write_sidecars(
+                due = config.chunk or frames
+                done = render_frames(plate, due, renderer, matte, writer, config, listener)
+        sidecars = () if config.chunk is not None else write_sidecars(
             _stem_of(writer.outputs[0], shot.plate),
             picture=_picture_name(writer.outputs, frames),
             info=plate.info,
@@ -186,9 +189,10 @@ def render_shot(
             sources=renderer.sources,
             held=held,
             settings=_settings(shot, config, renderer, weights, key),
+            sound_begin_s=_begin_of(shot, config, plate, frames),
         )
     return RenderResult(
-        (*writer.outputs, *sidecars), frames, plate.info.rate, done.drawn, done.kept,
+        (*writer.outputs, *sidecars), due, plate.info.rate, done.drawn, done.kept,
         tuple(done.passed), renderer.name, analysis.cached, clock.seconds,
     )
 
@@ -208,6 +212,35 @@ def choose_frames(shot: Shot, plate: Plate) -> FrameRange:
             hint="Ask for frames that the plate has (--frames).",
         )
     return shot.frames
+
+
+def analyse_shot(
+    shot: Shot, config: RenderConfig, *, listener: RenderListener | None = None
+) -> ShotAnalysis:
+    """Do, and keep in the cache, what a render does before it looks at the dialogue.
+
+    Raises:
+        LipcoreError: What ``render_shot`` would raise of the plate and its faces.
+    """
+    listener = listener or SilentListener()
+    weights = find_weights(config.weights)
+    with open_plate(
+        shot.plate, rate=shot.rate, colorspace=shot.colorspace, missing=config.missing_frame
+    ) as plate:
+        return analyse(
+            plate, choose_frames(shot, plate), speaker=shot.speaker,
+            color=ColorTransform.of_plate(plate), basis=ShapeBasis.load(weights),
+            cache=Cache(config.cache), progress=listener.progress,
+        )
+
+
+def _check_chunk(config: RenderConfig, frames: FrameRange) -> None:
+    chunk = config.chunk
+    if chunk is not None and not (chunk.first in frames and chunk.last in frames):
+        raise ConfigError(
+            f"the chunk {chunk} is not all in the frames of the shot, {frames}",
+            hint="A chunk is a part of what --frames asks for.",
+        )
 
 
 def _apply_policies(
@@ -303,7 +336,7 @@ def _parameter_key(
     shot: Shot, config: RenderConfig, plate: Plate, weights: WeightsSet, matte: HoldOut | None
 ) -> str:
     """A hash of all that a finished frame depends on."""
-    ignored = {"overwrite", "workers", "cache", "device"}
+    ignored = {"overwrite", "workers", "cache", "device", "chunk"}
     settings = {
         f.name: getattr(config, f.name)
         for f in dataclasses.fields(config)
@@ -318,7 +351,8 @@ def _parameter_key(
         files.append(matte.content_key())
     return make_key(
         __version__, plate.content_key(), plate.info.rate, plate.info.colorspace, shot.speaker,
-        shot.frames, sorted(settings.items(), key=str), files, networks,
+        BACKENDS[config.backend].version(), shot.frames, sorted(settings.items(), key=str), files,
+        networks,
     )
 
 
@@ -365,7 +399,7 @@ class _Done:
     passed: list[int] = field(default_factory=list)
 
 
-def _render_frames(
+def render_frames(
     plate: Plate,
     frames: FrameRange,
     renderer: MouthRenderer,
@@ -392,26 +426,36 @@ def _render_frames(
         frame, patch = item
         writer.write(frame, patch, attributes=config.extra)
         if isinstance(listener, FrameListener):
-            listener.frame_done(frame.number, _file_of(writer, frames, frame.number))
+            listener.frame_done(frame.number, writer.file_of(frame.number))
 
-    written = 0
+    workers, written = config.workers, 0
     # Frames are drawn at once already: threads inside of small products only wait for each other.
     with threadpool_limits(1, user_api="blas"), BackgroundSink(write) as sink:
-        items = zip(_stream(plate, left), with_mattes(left, matte), strict=True)
-        for frame, patch in ordered_map(draw, items, workers=config.workers):
-            if patch is None:
-                done.passed.append(frame.number)
-            else:
-                done.drawn += 1
-            sink.put((frame, patch))
-            written += 1
-            listener.progress("render", done.kept + written, len(frames))
+        while written < len(left):
+            rest = left[written:]
+            items = zip(_stream(plate, rest), with_mattes(rest, matte), strict=True)
+            try:
+                for frame, patch in ordered_map(draw, items, workers=workers):
+                    if patch is None:
+                        done.passed.append(frame.number)
+                    else:
+                        done.drawn += 1
+                    sink.put((frame, patch))
+                    written += 1
+                    listener.progress("render", done.kept + written, len(frames))
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                if workers == 1:
+                    raise OutOfMemoryError(
+                        f"memory ran out at frame {left[written]}",
+                        hint="End other programs, or render on a machine with more memory: "
+                        "finished frames are kept.",
+                        frame=left[written],
+                    ) from error
+                workers //= 2
+                listener.log(f"memory ran out: {workers} frames are drawn at once from here on")
     return done
-
-
-def _file_of(writer: FrameWriter, frames: FrameRange, number: int) -> Path:
-    outputs = writer.outputs
-    return outputs[frames.index(number) if len(outputs) > 1 else 0]
 
 
 def _stream(plate: Plate, numbers: list[int]) -> Iterator[Frame]:

@@ -21,6 +21,7 @@ from lipcore.media.plate import Plate, open_plate
 from lipcore.media.writers import VIDEO_SUFFIXES, plan_output
 from lipcore.models.device import check_device
 from lipcore.pipeline import choose_frames
+from lipcore.runtime.backends import find_backend
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shapes.curves import read_curves
 from lipcore.shot import RenderConfig, Shot
@@ -159,20 +160,9 @@ def plan_render(shot: Shot, config: RenderConfig, out: Path) -> RenderPlan:
         LipcoreError: What ``render_shot`` would raise of the plate, the dialogue, the curves,
             the settings, or the output's name.
     """
-    check_device(config.device)
-    weights = find_weights(config.weights)
-    with open_plate(
-        shot.plate, rate=shot.rate, colorspace=shot.colorspace, missing=config.missing_frame
-    ) as plate:
-        info = plate.info
-        frames = choose_frames(shot, plate)
-        if shot.holdout is not None:
-            HoldOut(shot.holdout, plate.info.display).close()
-        read_strength(config, frames)
-        target = plan_output(
-            out, info, deliver=config.deliver or "full", codec=config.codec
-        )
-        dialogue, seconds, fitting = _plan_sound(shot, config, info, frames, weights)
+    with _opened(shot, config) as plate:
+        checked = _check(plate, shot, config, out)
+        info, frames, target = checked.info, checked.frames, checked.target
         color = ColorTransform.of_plate(plate)
         known = Cache(config.cache).find("tracks", tracks_key(plate, frames, color))
         if known is not None:
@@ -180,6 +170,7 @@ def plan_render(shot: Shot, config: RenderConfig, out: Path) -> RenderPlan:
             sample = tuple(_sample_of_tracks(tracks, frames, shot.speaker))
         else:
             sample = tuple(_look(plate, frames, color, shot.speaker))
+    dialogue, seconds, fitting = checked.sound
     width = _face_width(sample)
     estimate, model = _estimate(info, frames, target, width, known is not None)
     return RenderPlan(
@@ -193,6 +184,49 @@ def plan_render(shot: Shot, config: RenderConfig, out: Path) -> RenderPlan:
         weights=config.weights, cached=known is not None, estimate_s=round(estimate, 1),
         estimate_model=model, warnings=tuple(_warnings(info, frames, config, sample, width)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRender:
+    """What is known of a render when all that was given has been read, but no picture."""
+
+    info: PlateInfo
+    frames: FrameRange
+    target: Path
+    """The video file, or the pattern with ``####``, that will be written."""
+    sound: tuple[str, float | None, str]
+    """What drives the mouth, seconds of sound, what happens to short or long."""
+
+
+def check_render(shot: Shot, config: RenderConfig, out: Path) -> CheckedRender:
+    """Read all that a render is given, but its pictures; nothing is written.
+
+    Raises:
+        LipcoreError: What ``render_shot`` would raise of the plate's files, the dialogue, the
+            curves, the settings, the weights, or the output's name.
+    """
+    with _opened(shot, config) as plate:
+        return _check(plate, shot, config, out)
+
+
+def _opened(shot: Shot, config: RenderConfig) -> Plate:
+    return open_plate(
+        shot.plate, rate=shot.rate, colorspace=shot.colorspace, missing=config.missing_frame
+    )
+
+
+def _check(plate: Plate, shot: Shot, config: RenderConfig, out: Path) -> CheckedRender:
+    check_device(config.device)
+    if config.backend != "auto":
+        find_backend(config.backend, config.device)
+    weights = find_weights(config.weights)
+    frames = choose_frames(shot, plate)
+    read_strength(config, frames)
+    if shot.holdout is not None:
+        HoldOut(shot.holdout, plate.info.display).close()
+    target = plan_output(out, plate.info, deliver=config.deliver or "full", codec=config.codec)
+    sound = _plan_sound(shot, config, plate.info, frames, weights)
+    return CheckedRender(plate.info, frames, target, sound)
 
 
 def _plan_sound(

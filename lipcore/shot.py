@@ -16,6 +16,8 @@ NoFace = Literal["hold", "passthrough", "error"]
 Synthesis = Literal["auto", "shot", "adapted", "latent"]
 Detail = Literal["none", "transport", "bank"]
 
+DEFAULT_SPEAKER = "largest"
+
 DELIVERIES: tuple[Deliver, ...] = ("full", "patch", "video")
 NO_FACE: tuple[NoFace, ...] = ("hold", "passthrough", "error")
 SYNTHESES: tuple[Synthesis, ...] = ("auto", "shot", "adapted", "latent")
@@ -38,7 +40,7 @@ class Shot:
     """Frames a second, where the plate does not say or is wrong."""
     colorspace: str | None = None
     """Encoding of the plate, where it does not say or is wrong."""
-    speaker: str = "largest"
+    speaker: str = DEFAULT_SPEAKER
     """``largest``, ``left``, ``right``, ``X,Y`` in plate pixels, or ``track:N``."""
     holdout: Path | None = None
     """A matte, numbered and sized as the plate, or one still for all frames: 1 where hands,
@@ -81,6 +83,10 @@ class RenderConfig:
     """Softness of the matte in interocular units (1.0 = outer eye corner to outer corner)."""
     weights: str = "base"
     device: str = "cpu"
+    backend: str = "torch"
+    """What runs the networks: a name of ``runtime.backends``, or ``auto`` for the fastest on
+    this machine that draws the same to 2 of 255. ``torch`` draws alike on machines that differ
+    in what they have."""
     seed: int = 0
     """Of whatever a network draws at random; the same seed gives the same pixels."""
     overwrite: bool = False
@@ -88,6 +94,9 @@ class RenderConfig:
     """Frames that are drawn at once."""
     cache: Path | None = None
     """Folder for what does not depend on the dialogue; None takes the user's cache folder."""
+    chunk: FrameRange | None = None
+    """Write only this part of the shot's frames, with the same pixels as in the whole; other
+    processes write the rest, and a last run without a chunk completes the output."""
     exclude_frames: int = -1
     """For measurement: shut out sources this near in time to the frame drawn; -1 for none."""
     extra: dict[str, str] = field(default_factory=dict)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from lipcore import __version__
 from lipcore.media.output_files import appearing
+from lipcore.media.timecode import advance_timecode
 from lipcore.synthesis.targets import MouthTargets
 from lipcore.tracking.align import from_square
 from lipcore.tracking.head import MOUTH_CORNERS, invert_similarity
 from lipcore.types import FaceTrack, FloatArray, PlateInfo
+
+FORMAT = "lipcore-sidecar-2"
+"""The first form did not name the picture, the plate's encoding and own frames, the timecode of
+the first rendered frame, nor when the dialogue begins."""
+SUFFIX = ".lipsync.json"
 
 
 def write_sidecars(
@@ -27,6 +34,7 @@ def write_sidecars(
     sources: dict[int, tuple[tuple[int, float], ...]],
     held: frozenset[int],
     settings: dict[str, object],
+    sound_begin_s: Fraction = Fraction(0),
 ) -> tuple[Path, ...]:
     """Write ``STEM.lipsync.json`` and ``STEM.lipsync.nk``.
 
@@ -40,6 +48,7 @@ def write_sidecars(
         sources: For frames drawn from frames of the plate: (frame, share) of each.
         held: Frames whose face the policy ``hold`` filled.
         settings: What the render was asked to do, and with which weights.
+        sound_begin_s: How long after the first frame the dialogue begins.
 
     Returns:
         The two files.
@@ -47,26 +56,43 @@ def write_sidecars(
     Raises:
         DiskFullError, OutputNotWritableError: They cannot be written.
     """
-    head = {
-        "format": "lipcore-sidecar-1",
+    head: dict[str, object] = {
+        "format": FORMAT,
         "lipcore": __version__,
+        "picture": Path(picture).name,
         "plate": str(info.path),
+        "plate_frames": [info.source_frames[info.frames.index(n)] for n in track.frames]
+        if info.source_frames else None,
+        "colorspace": info.colorspace,
+        "sound_begin_s": str(sound_begin_s),
         "rate": str(info.rate),
         "frames": [track.frames.first, track.frames.last],
         "width": info.display.width,
         "height": info.display.height,
         "pixel_aspect": info.pixel_aspect,
         "timecode": info.timecode,
+        "first_timecode": _first_timecode(info, track),
         "track": track.track_id,
         "cuts": list(track.cuts),
         "components": list(names),
         "settings": settings,
     }
-    facts = stem.with_name(f"{stem.name}.lipsync.json")
+    facts = stem.with_name(f"{stem.name}{SUFFIX}")
     snippet = stem.with_name(f"{stem.name}.lipsync.nk")
     _write(facts, _document(head, _rows(track, targets, sources, held)))
     _write(snippet, [_nuke_snippet(picture, info, track)])
     return facts, snippet
+
+
+def _first_timecode(info: PlateInfo, track: FaceTrack) -> str | None:
+    if info.timecode is None:
+        return None
+    try:
+        return advance_timecode(
+            info.timecode, track.frames.first - info.frames.first, info.rate
+        )
+    except ValueError:  # what the plate states is no timecode
+        return None
 
 
 def _rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +12,27 @@ from lipcore.shot import RenderConfig
 from lipcore.types import FloatArray, FrameRange
 
 _HINT = "Write one 'frame value' on each line, values from 0 to 1; # begins a comment."
+
+
+def parse_strength(text: str) -> tuple[float, Path | None]:
+    """What ``--strength`` may be: a number, or the path of a curve.
+
+    Returns:
+        ``strength`` and ``strength_curve`` of a ``RenderConfig``.
+
+    Raises:
+        ConfigError: The text is neither.
+    """
+    try:
+        return float(text), None
+    except ValueError:
+        path = Path(text)
+    if not path.is_file():
+        raise ConfigError(
+            f"strength {text!r} is neither a number nor a file",
+            hint="Give a number from 0 to 1, or a file with lines 'frame value'.",
+        )
+    return 1.0, path
 
 
 def read_strength(config: RenderConfig, frames: FrameRange) -> FloatArray:

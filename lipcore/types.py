@@ -137,6 +137,8 @@ class PlateInfo:
     missing: tuple[int, ...] = ()
     """Frames inside ``frames`` that are absent."""
     rate_source: Literal["file", "option", "default"] = "file"
+    source_frames: tuple[int, ...] = ()
+    """Of a retimed take: the frame of the file that each of ``frames`` shows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

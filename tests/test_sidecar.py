@@ -76,6 +76,9 @@ def test_every_frame_has_its_facts(tmp_path, basis):
     assert (facts["rate"], facts["timecode"]) == ("24000/1001", "01:00:00:00")
     assert (facts["width"], facts["height"]) == (WIDTH, HEIGHT)
     assert facts["cuts"] == [FIRST + 2]
+    assert facts["format"] == "lipcore-sidecar-2" and facts["picture"] == "x.####.exr"
+    assert facts["first_timecode"] == "01:00:00:00" and facts["plate_frames"] is None
+    assert (facts["colorspace"], facts["sound_begin_s"]) == ("scene_linear", "0")
     assert facts["components"] == list(basis.names)
     assert facts["settings"] == {"seed": 7}
     rows = facts["per_frame"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lipcore.config import load_config
+from lipcore.config import from_mapping, load_config
 from lipcore.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "recipes"
@@ -36,7 +37,12 @@ class LoadedRecipe:
 
 def recipe_names() -> list[str]:
     """Names of the recipes that ship, sorted."""
-    return sorted(p.stem for p in FOLDER.glob("*.yaml"))
+    return sorted(p.stem for p in FOLDER.glob("*.yaml") if _kind_of(p) is not None)
+
+
+def _kind_of(path: Path) -> str | None:
+    """The kind of network whose name the file's begins with."""
+    return next((k for k in _KINDS if path.stem.startswith(k)), None)
 
 
 def load_recipe(name_or_path: str | Path) -> LoadedRecipe:
@@ -48,14 +54,29 @@ def load_recipe(name_or_path: str | Path) -> LoadedRecipe:
     path = Path(name_or_path)
     if path.suffix != ".yaml":
         path = FOLDER / f"{name_or_path}.yaml"
-    kind = next((k for k in _KINDS if path.stem.startswith(k)), None)
+    kind = _kind_of(path)
     if not path.is_file() or kind is None:
         raise ConfigError(
             f"no recipe is named {name_or_path}",
             hint=f"Shipped: {', '.join(recipe_names())}. Or give a YAML file named so that it "
             f"begins with one of: {', '.join(_KINDS)}.",
         )
+    config_class, recipe_class = _classes(kind)
+    return LoadedRecipe(path.stem, recipe_class, load_config(config_class, path))
+
+
+def make_recipe(kind: str, settings: Mapping[str, Any], *, where: str) -> LoadedRecipe:
+    """A recipe of a kind from settings that come from elsewhere than a file of its own.
+
+    Raises:
+        ConfigError: The settings do not hold; ``where`` names them.
+    """
+    config_class, recipe_class = _classes(kind)
+    return LoadedRecipe(kind, recipe_class, from_mapping(config_class, settings, where=where))
+
+
+def _classes(kind: str) -> tuple[Any, Any]:
+    """Config and recipe of a kind."""
     module_name, config_name, recipe_name = _KINDS[kind]
     module = importlib.import_module(f".{module_name}", __package__)
-    config = load_config(getattr(module, config_name), path)
-    return LoadedRecipe(path.stem, getattr(module, recipe_name), config)
+    return getattr(module, config_name), getattr(module, recipe_name)

@@ -23,7 +23,12 @@ from torch import Tensor
 
 from lipcore.errors import TrainingError
 from lipcore.models.pose_mask import lower_face_box
-from lipcore.tracking.head import LIPS_OUTER_LOWER, LIPS_OUTER_UPPER, apply_similarity
+from lipcore.tracking.head import (
+    LIPS_OUTER_LOWER,
+    LIPS_OUTER_UPPER,
+    apply_similarity,
+    fit_pose,
+)
 from lipcore.types import FloatArray
 
 from .shards import CropVideo, Sample, read_manifest
@@ -63,6 +68,14 @@ class Clip:
         return apply_similarity(transforms, self.plate_landmarks[..., :2])
 
     @cached_property
+    def depths(self) -> FloatArray:
+        """(N, 478) z of the landmarks, on the scale of ``landmarks``."""
+        matrices = self.sample.array("transforms.npy")
+        scale = np.hypot(matrices[:, 0, 0], matrices[:, 1, 0])
+        depths: FloatArray = self.plate_landmarks[..., 2] * scale[:, None]
+        return depths
+
+    @cached_property
     def sound(self) -> FloatArray:
         """(samples,) at 16 kHz; sample 0 belongs to the start of frame 0. Empty: no sound."""
         return self.sample.sound()
@@ -79,6 +92,12 @@ class Clip:
         low, high = lips.min(1), lips.max(1)
         boxes: FloatArray = np.concatenate([(low + high) / 2, (high - low) / 2], 1)
         return boxes.astype(np.float32)
+
+    @cached_property
+    def angles(self) -> FloatArray:
+        """(N, 2) yaw and pitch of the head in degrees."""
+        turned = [fit_pose(mesh).angles_deg[:2] for mesh in self.plate_landmarks]
+        return np.array(turned, np.float32)
 
     @cached_property
     def faces(self) -> FloatArray:

@@ -135,6 +135,7 @@ class _Encoder:
         key = make_key(
             _LATENTS_FORMAT, *self._networks, clip.sample.shard.absolute(), state.st_size,
             state.st_mtime_ns, clip.sample.key, clip.frames, changed, native_bf16(),
+            self._pose.config.mask if self._pose is not None else "",
         )
 
         def build(folder: Path) -> None:
@@ -165,7 +166,9 @@ class _Encoder:
             with torch.autocast(device.type, torch.bfloat16, enabled=native_bf16()):
                 faces.append(self._face.encode(crops).half().cpu())
                 if self._pose is not None:
-                    masked = hide_lower_face(crops, boxes.to(device), MARGIN * clip.crop_px)
+                    masked = hide_lower_face(
+                        crops, boxes.to(device), MARGIN * clip.crop_px, self._pose.config.mask
+                    )
                     poses.append(self._pose.encode(masked).half().cpu())
         return torch.cat(faces), torch.cat(poses) if poses else torch.zeros(0)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from lipcore import __version__
 from lipcore.config import save_config, to_mapping
 from lipcore.errors import ConfigError, TrainingError
 from lipcore.models.checkpoint import save_network
+from lipcore.models.processes import mean_over_processes
 
 from .data import Clip
 from .runfolder import RunFolder, code_fingerprint, data_fingerprint
@@ -194,7 +195,7 @@ class Trainer:
         batches = self._batches()
         while self.progress < 1:
             started = time.monotonic()
-            torch.manual_seed(hash((self.loop.seed, self.fabric.global_rank, self.step)) % 2**63)
+            torch.manual_seed(hash((self.loop.seed, self.step)) % 2**63)
             self._schedule()
             values = self.recipe.run_step(next(batches), self)
             self.step += 1
@@ -210,8 +211,9 @@ class Trainer:
                 self.seconds = self.fabric.broadcast(self.seconds)
             if self.step % self.loop.log_steps == 0:
                 # A part that began to count inside this stretch is there in some steps only.
-                means = {k: np.mean([v[k] for v in logged if k in v]) for k in logged[-1]}
-                self._log("train", {k: float(v) for k, v in means.items()})
+                means = [float(np.mean([v[k] for v in logged if k in v])) for k in logged[-1]]
+                shared = mean_over_processes(torch.tensor(means, device=self.fabric.device))
+                self._log("train", dict(zip(logged[-1], shared.tolist(), strict=True)))
                 logged.clear()
             if self._is_time_for_picture():
                 self._sample()
@@ -230,6 +232,20 @@ class Trainer:
         early = not self._drawn and self.seconds > _FIRST_PICTURE_S
         every = self.loop.sample_steps
         return early or self.step % every == 0 or self.step == every // 10
+
+    def chance(self, count: int) -> Tensor:
+        """(count,) numbers in [0, 1) for this process's items, by the seed and the step alone:
+        its part of what one process with the whole batch would draw."""
+        whole = torch.rand(count * self.fabric.world_size, device=self.fabric.device)
+        return self._own_part(whole)
+
+    def noise(self, shape: Sequence[int]) -> Tensor:
+        """Normal noise for this process's items, drawn as ``chance`` is."""
+        count = shape[0] * self.fabric.world_size
+        return self._own_part(torch.randn((count, *shape[1:]), device=self.fabric.device))
+
+    def _own_part(self, whole: Tensor) -> Tensor:
+        return whole.chunk(self.fabric.world_size)[self.fabric.global_rank]
 
     def update(self, name: str, loss: Tensor, *, last: bool = True) -> None:
         """Backward, clip and step one learned network; the recipe's own also moves its mean."""
@@ -280,8 +296,7 @@ class Trainer:
                 f"{len(batch[uneven])} items a step do not divide among {count} processes",
                 hint="Set batch_size to a multiple of the number of processes.",
             )
-        rank = self.fabric.global_rank
-        own = {k: v.chunk(count)[rank] if count > 1 else v for k, v in batch.items()}
+        own = {k: self._own_part(v) for k, v in batch.items()}
         moved: Batch = self.fabric.to_device(own)
         return moved
 

@@ -1,4 +1,8 @@
-"""What the recipes minimise. All take crops or latents as (B, C, H, W)."""
+"""What the recipes minimise. All take crops or latents as (B, C, H, W).
+
+Weights are shares of those of the whole batch, over all processes that share it, so that the
+mean over processes is what one process would have got.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lipcore.models.processes import mean_over_processes
+
 
 def weighted_l1(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Mean absolute difference under a weight map (B, 1, H, W)."""
     weight = weight.expand_as(output)
-    return (weight * (output - target).abs()).sum() / weight.sum()
+    return (weight * (output - target).abs()).sum() / mean_over_processes(weight.sum())
 
 
 def gradient_loss(output: Tensor, target: Tensor, weight: Tensor, scales: int = 3) -> Tensor:
@@ -25,7 +31,7 @@ def gradient_loss(output: Tensor, target: Tensor, weight: Tensor, scales: int = 
         difference = output - target
         for step in (difference.diff(dim=-1), difference.diff(dim=-2)):
             part = weight[..., : step.shape[-2], : step.shape[-1]].expand_as(step)
-            total = total + (part * step.abs()).sum() / part.sum()
+            total = total + (part * step.abs()).sum() / mean_over_processes(part.sum())
     return total / scales
 
 
@@ -46,6 +52,7 @@ def balance(reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor) -> 
     """
     (a,) = torch.autograd.grad(reconstruction, last_layer, retain_graph=True)
     (b,) = torch.autograd.grad(adversarial, last_layer, retain_graph=True)
+    a, b = mean_over_processes(a), mean_over_processes(b)
     ratio: Tensor = a.norm() / (b.norm() + 1e-4)
     return ratio.clamp(0, 10).detach()
 

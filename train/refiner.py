@@ -82,16 +82,17 @@ class RefinerRecipe(Recipe):
         codes = self.face.quantize(self.face.encode(crops))
         return self.face.decode(codes.latents).float().clamp(-1, 1)
 
-    def _degrade(self, crops: Tensor, batch: Batch) -> Tensor:
+    def _degrade(self, crops: Tensor, batch: Batch, trainer: Trainer) -> Tensor:
         small = F.interpolate(crops, scale_factor=0.5, mode="area")
         softer = F.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False)
-        softer = softer + torch.randn_like(softer) * batch["noise"][:, None, None, None]
+        softer = softer + trainer.noise(softer.shape) * batch["noise"][:, None, None, None]
         return torch.where(batch["soft"][:, None, None, None] > 0, softer, crops)
 
     def run_step(self, batch: Batch, trainer: Trainer) -> dict[str, Tensor]:
         """Mend stage-1 crops; after a while, fool the adversary."""
         c, crops = self.config, batch["crops"]
-        made = self.learned["refiner"](self._degrade(self._stage_one(crops), batch)).float()
+        soft = self._degrade(self._stage_one(crops), batch, trainer)
+        made = self.learned["refiner"](soft).float()
         weight = mouth_weight(batch["mouths"], crops.shape[-1], c.mouth_gain)
         pixel = weighted_l1(made, crops, weight)
         edges = gradient_loss(made, crops, weight)

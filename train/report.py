@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +27,23 @@ from lipcore.report.page import (
     table,
 )
 from lipcore.shapes.measure import inner_opening
-from lipcore.tracking.head import OUTER_EYE_CORNERS
+from lipcore.tracking.head import OUTER_EYE_CORNERS, fit_pose
+from lipcore.types import FloatArray
 
 from .data import Clip, load_clips
 from .prepare import REJECTED
-from .shards import read_manifest
+from .prepare.transcript import words_of
+from .shards import Picture, read_manifest
 
 _MOST_FACES = 96
 _FACE_PX = 160
+_STRIP_CLIPS, _STRIP_FRAMES = 6, 6
+_MOST_WORDS = 60
+_NAMED_WORDS = 8
+"""Bars whose names have room."""
+_MOST_REJECTED = 200
+_POSE_EVERY, _MOST_POSES = 5, 20_000
+"""Frames between those whose pose is looked at: more where there are very many."""
 _STRESS = "'ˈˌ,_: "
 """Marks of phonemes that say how, not what."""
 
@@ -52,7 +63,8 @@ def write_report(folders: Sequence[Path], path: Path) -> None:
     title = "Training data: " + ", ".join(folder.resolve().name for folder in folders)
     parts = [
         numbers(_totals(clips)), table(("split", "clips", "people", "minutes"), _splits(clips)),
-        heading("Clips"), plots(*_figures(clips)), heading("What is said"), *_spoken(clips),
+        heading("Clips"), plots(*_figures(clips)), heading("Faces"), plots(*_face_figures(clips)),
+        heading("What is said"), *_spoken(clips), heading("Frames"), *_strips(clips),
         heading("People"), *_people(clips), heading("Left out"), *_rejected(folders),
     ]
     with appearing(path) as temporary:
@@ -88,17 +100,58 @@ def _splits(clips: Sequence[Clip]) -> list[tuple[str, int, int, float]]:
 
 def _figures(clips: Sequence[Clip]) -> list[str]:
     facts = [_facts(c) for c in clips]
-    openings = np.concatenate([inner_opening(c.plate_landmarks) for c in clips])
     loudness = [_loudness_db(c) for c in clips if c.sample.has("flac")]
     return [
         histogram("Length", [_seconds(c) for c in clips], "s"),
-        bars("Frames a second", Counter(f"{float(c.rate):.5g}" for c in clips)),
-        histogram("Distance of the eyes in the source", [_eyes_px(c) for c in clips], "px"),
-        histogram("Opening of the inner lips, in distances of the eyes", openings, ""),
+        bars("Frames a second", Counter(_rate(c.rate) for c in clips)),
+        bars("Frames a second of the source", _counted(facts, "plate_rate", _rate)),
+        bars("Picture of the source, px", _counted(facts, "plate_px", _size)),
         histogram("Loudness", loudness, "dBFS"),
-        histogram("Offset taken out", [f.get("offset_frames", np.nan) for f in facts], "frames"),
-        histogram("Confidence of sync", [f.get("sync_confidence", np.nan) for f in facts], ""),
+        histogram("Offset taken out", _known(facts, "offset_frames"), "frames"),
+        histogram("Confidence of sync", _known(facts, "sync_confidence"), ""),
+        histogram("Clips of a person", list(Counter(c.identity for c in clips).values()), ""),
     ]
+
+
+def _face_figures(clips: Sequence[Clip]) -> list[str]:
+    facts = [_facts(c) for c in clips]
+    openings = np.concatenate([inner_opening(c.plate_landmarks) for c in clips])
+    every = max(_POSE_EVERY, sum(c.frames for c in clips) // _MOST_POSES)
+    yaw, pitch = np.concatenate([_angles_deg(c, every) for c in clips]).T
+    return [
+        histogram("Yaw of the head", yaw, "degrees"),
+        histogram("Pitch of the head", pitch, "degrees"),
+        histogram("Distance of the eyes in the source", [_eyes_px(c) for c in clips], "px"),
+        histogram("Side of the native crop", _known(facts, "native_px"), "px"),
+        histogram("Opening of the inner lips, in distances of the eyes", openings, ""),
+        histogram("Sharpness", _known(facts, "sharpness"), ""),
+        histogram("Light: luma of the brightest twentieth", _known(facts, "light"), ""),
+        bars("Faces seen at the same time", _counted(facts, "faces", str)),
+    ]
+
+
+def _rate(value: object) -> str:
+    return f"{float(Fraction(str(value))):.5g}"
+
+
+def _size(value: object) -> str:
+    return "x".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _counted(
+    facts: Sequence[dict[str, Any]], name: str, form: Callable[[object], str]
+) -> Counter[str]:
+    return Counter(form(f[name]) for f in facts if name in f)
+
+
+def _known(facts: Sequence[dict[str, Any]], name: str) -> list[float]:
+    return [f.get(name, np.nan) for f in facts]
+
+
+def _angles_deg(clip: Clip, every: int) -> FloatArray:
+    """(frames, 2) yaw and pitch of every so many frames."""
+    poses = [fit_pose(marks) for marks in clip.plate_landmarks[::every]]
+    return np.array([pose.angles_deg[:2] for pose in poses], np.float32).round(2)
 
 
 def _facts(clip: Clip) -> dict[str, Any]:
@@ -117,14 +170,46 @@ def _loudness_db(clip: Clip) -> float:
 
 
 def _spoken(clips: Sequence[Clip]) -> list[str]:
+    texts = [text for c in clips if (text := _facts(c).get("transcript"))]
     truths = [truth for c in clips if (truth := c.truth) is not None and "phonemes" in truth]
-    if not truths:
-        return [paragraph("No transcripts and no phonemes are known of these clips.", soft=True)]
-    counts = Counter(
-        symbol for truth in truths for p in truth["phonemes"] if (symbol := str(p).strip(_STRESS))
-    )
-    told = f"{sum(counts.values()):,} phonemes of {len(counts)} kinds, in {len(truths)} clips."
-    return [paragraph(told), plots(bars("Phonemes", counts))]
+    parts = []
+    if texts:
+        words = Counter(word for text in texts for word in words_of(str(text)))
+        parts += [
+            paragraph(f"{sum(words.values()):,} words, {len(words):,} different ones, in "
+                      f"{len(texts)} clips with a transcript."),
+            plots(
+                bars("The most frequent words", dict(words.most_common(_NAMED_WORDS))),
+                histogram("Words of a clip", [len(words_of(str(text))) for text in texts], ""),
+            ),
+            paragraph("The most frequent: " + ", ".join(
+                f"{word} {count}" for word, count in words.most_common(_MOST_WORDS))),
+        ]  # fmt: skip
+    if truths:
+        counts = Counter(
+            symbol for truth in truths for p in truth["phonemes"]
+            if (symbol := str(p).strip(_STRESS))
+        )  # fmt: skip
+        told = f"{sum(counts.values()):,} phonemes of {len(counts)} kinds, in {len(truths)} clips."
+        parts += [paragraph(told), plots(bars("Phonemes", counts))]
+    unknown = "No transcripts and no phonemes are known of these clips."
+    return parts or [paragraph(unknown, soft=True)]
+
+
+def _strips(clips: Sequence[Clip]) -> list[str]:
+    """A few clips, each by frames from its begin to its end."""
+    chosen = {round(i) for i in np.linspace(0, len(clips) - 1, _STRIP_CLIPS)}
+    strips = []
+    for clip in (clips[i] for i in sorted(chosen)):
+        frames = sorted({round(i) for i in np.linspace(0, clip.frames - 1, _STRIP_FRAMES)})
+        shown = [face(_small(clip, i), f"{i / float(clip.rate):.1f} s") for i in frames]
+        strips += [paragraph(f"{clip.name} ({clip.identity})", soft=True), faces(shown)]
+    return strips
+
+
+def _small(clip: Clip, frame: int) -> Picture:
+    crop = cv2.resize(clip.crops[frame], (_FACE_PX, _FACE_PX), interpolation=cv2.INTER_AREA)
+    return np.asarray(crop, np.uint8)
 
 
 def _people(clips: Sequence[Clip]) -> list[str]:
@@ -133,9 +218,7 @@ def _people(clips: Sequence[Clip]) -> list[str]:
     sheet = []
     for identity in shown:
         clip = first[identity]
-        crop = cv2.resize(clip.crops[clip.frames // 2], (_FACE_PX, _FACE_PX),
-                          interpolation=cv2.INTER_AREA)  # fmt: skip
-        sheet.append(face(np.asarray(crop, np.uint8), identity, str(clip.split)))
+        sheet.append(face(_small(clip, clip.frames // 2), identity, str(clip.split)))
     left = len(first) - len(shown)
     more = [paragraph(f"{left} more are not shown.", soft=True)] if left else []
     return [faces(sheet), *more]
@@ -143,10 +226,25 @@ def _people(clips: Sequence[Clip]) -> list[str]:
 
 def _rejected(folders: Sequence[Path]) -> list[str]:
     entries = [
-        (str(entry["source"]), str(entry["reason"]))
-        for folder in folders if (folder / REJECTED).is_file()
+        entry for folder in folders if (folder / REJECTED).is_file()
         for entry in json.loads((folder / REJECTED).read_text("utf-8"))
     ]  # fmt: skip
     if not entries:
         return [paragraph("Nothing was left out.", soft=True)]
-    return [table(("source", "reason"), entries)]
+    kinds = Counter(_kind(str(entry["reason"])) for entry in entries)
+    rows = [
+        (str(entry["source"]) + (f", frames {entry['frames']}" if "frames" in entry else ""),
+         str(entry["reason"]))
+        for entry in entries[:_MOST_REJECTED]
+    ]
+    left = len(entries) - len(rows)
+    more = [paragraph(f"{left} more are not shown.", soft=True)] if left else []
+    told = [
+        table(("reason", "times"), kinds.most_common(_MOST_WORDS)), paragraph("In full:", soft=True)
+    ]
+    return [*(told if len(entries) > 1 else []), table(("source", "reason"), rows), *more]
+
+
+def _kind(reason: str) -> str:
+    """A reason without its figures."""
+    return re.sub(r"\s*\([^)]*\)|\d+(?:\.\d+)?", "", reason.partition(";")[0]).strip()

@@ -4,7 +4,8 @@ A prepared folder holds ``manifest.json`` and plain, uncompressed tars. A sample
 its key has no dot, and its members are:
 
 ======================  ==================================================================
-``KEY.json``            facts: identity, split, rate, frames, shard, source, offset, quality
+``KEY.json``            facts: identity, split, rate, frames, shard, source, offset, quality,
+                        transcript
 ``KEY.crops.avi``       the canonical crop with a margin: motion JPEG, 4:4:4, every frame whole
 ``KEY.landmarks.npy``   (N, 478, 3) float32, plate pixels
 ``KEY.transforms.npy``  (N, 2, 3) float32, plate pixels to crop
@@ -59,8 +60,9 @@ class Segment:
     key: str
     """Unique in the folder; letters, digits, ``_`` and ``-``."""
     rate: Fraction
-    crops: Iterable[Picture]
-    """Square, all of one size, in order; read once, so that they need not all be in memory."""
+    crops: Iterable[Picture | bytes]
+    """Square, all of one size, in order; read once, so that they need not all be in memory. Or
+    as JPEG, from ``encode_picture``."""
     landmarks: FloatArray
     """(N, 478, 3) plate pixels."""
     transforms: FloatArray
@@ -69,7 +71,7 @@ class Segment:
     """(samples,) at 16 kHz in [-1, 1]; sample 0 belongs to the start of frame 0. Empty: none."""
     facts: Mapping[str, Any]
     """``identity``, ``split``, ``source``, ``offset_frames`` and whatever else is known."""
-    native: Iterable[Picture] | None = None
+    native: Iterable[Picture | bytes] | None = None
     truth: Mapping[str, npt.NDArray[Any]] | None = None
     """``opening`` and ``width`` (N,), inner lip opening and mouth width in the units of
     ``lipcore.shapes.measure``; ``shapes`` (N, C) viseme weights; phoneme intervals."""
@@ -337,21 +339,32 @@ class Sample:
         return CropVideo(self, member)
 
 
-def encode_crops(pictures: Iterable[Picture], rate: Fraction) -> bytes:
-    """A motion JPEG AVI (4:4:4) of square pictures; the same bytes for the same pictures."""
+def encode_picture(picture: Picture) -> bytes:
+    """A picture as JPEG (4:4:4); the same bytes for the same picture."""
     settings = [
         cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     ]
+    data: bytes = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), settings)[
+        1
+    ].tobytes()
+    return data
+
+
+def encode_crops(pictures: Iterable[Picture | bytes], rate: Fraction) -> bytes:
+    """A motion JPEG AVI (4:4:4) of square pictures, or of those that are JPEG already; the same
+    bytes for the same pictures."""
     out = io.BytesIO()
     with av.open(out, "w", format="avi", options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("mjpeg", rate=rate)
         stream.pix_fmt = "yuvj444p"
         for number, picture in enumerate(pictures):
+            data = picture if isinstance(picture, bytes) else encode_picture(picture)
             if not number:
-                stream.height, stream.width = picture.shape[:2]
-            bgr = np.ascontiguousarray(picture[..., ::-1])
-            packet = av.Packet(cv2.imencode(".jpg", bgr, settings)[1].tobytes())
+                first = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+                assert first is not None
+                stream.height, stream.width = first.shape[:2]
+            packet = av.Packet(data)
             packet.pts = packet.dts = number
             packet.time_base, packet.stream, packet.is_keyframe = 1 / rate, stream, True
             container.mux(packet)

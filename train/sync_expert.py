@@ -64,6 +64,9 @@ class SyncExpertRecipe(Recipe):
         assert isinstance(face, VQGAN)
         train, val = load_clips(data, "train"), load_clips(data, "val")
         self.clips = train, val
+        self.face = face
+        if config.network.sees == "pixels":
+            self.frozen = (face,)
 
         def usable(clips: list[LatentClip]) -> list[LatentClip]:
             least = config.network.frames + config.nearest_frames * (config.runs - 1)
@@ -98,6 +101,14 @@ class SyncExpertRecipe(Recipe):
             middles = first + (c.network.frames - 1) / 2 + c.nearest_frames * np.arange(c.runs)
             sounds.append(self._sounds(rng, source, middles))
         return {"latents": torch.stack(stretches), "mel": torch.stack(sounds)}
+
+    @torch.no_grad()
+    def _show(self, latents: Tensor) -> Tensor:
+        """(B, N, D, h, w) latents as the expert sees them: as they are, or decoded."""
+        if self.config.network.sees == "latents":
+            return latents
+        crops = self.face.decode(latents.flatten(0, 1)).float()
+        return crops.view(*latents.shape[:2], *crops.shape[1:])
 
     def _pairs(self, rng: np.random.Generator, count: int) -> Batch:
         """Pairs of clips kept out, one half right, one half with sound from elsewhere in the
@@ -135,7 +146,8 @@ class SyncExpertRecipe(Recipe):
 
     def run_step(self, batch: Batch, trainer: Trainer) -> dict[str, Tensor]:
         """Choose among the runs of a clip; and say yes or no to each pair."""
-        similarity = self.learned["sync_expert"](batch["latents"], batch["mel"]).float()
+        similarity = self.learned["sync_expert"](self._show(batch["latents"]), batch["mel"])
+        similarity = similarity.float()
         choice = contrast_loss(similarity)
         own = torch.eye(similarity.shape[1], device=similarity.device).expand_as(similarity)
         right, wrong = similarity[own > 0], similarity[own == 0]
@@ -153,9 +165,10 @@ class SyncExpertRecipe(Recipe):
         device = next(network.parameters()).device
         rng = np.random.default_rng(self.loop.seed)
         losses, right = [], []
-        for _ in range(16):
+        decodes = self.config.network.sees == "pixels"  # costs more than all the rest
+        for _ in range(4 if decodes else 16):
             pairs = {k: v.to(device) for k, v in self._pairs(rng, 32).items()}
-            similarity = network(pairs["latents"], pairs["mel"]).float()
+            similarity = network(self._show(pairs["latents"]), pairs["mel"]).float()
             losses.append(float(sync_loss(similarity, pairs["match"])))
             right.append(float(((similarity > 0) == (pairs["match"] > 0.5)).float().mean()))
         return {"val_loss": float(np.mean(losses)), "val_accuracy": float(np.mean(right))}
@@ -169,7 +182,7 @@ class SyncExpertRecipe(Recipe):
         runs = torch.stack([source.face[i : i + length].float() for i in firsts])
         steps = self.config.network.mel_steps
         windows = torch.cat([source.window(i + (length - 1) / 2, steps) for i in firsts])
-        mouths = network.embed_mouths(runs.to(device))
+        mouths = network.embed_mouths(self._show(runs.to(device)))
         cosines = (mouths @ network.embed_sound(windows.to(device)).t()).float()
         return cosines[None, None, None].expand(1, 1, 3, *cosines.shape)
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lipcore.errors import WeightsVersionError
 from lipcore.models.checkpoint import load_network
 from lipcore.models.mel import MelFrontEnd
 from lipcore.models.sync_expert import SyncExpert
@@ -101,6 +102,11 @@ class SyncMeter:
         face = load_network(self._weights.file("vqgan_face"), kind="vqgan_face")
         expert = load_network(self._weights.file("sync_expert"), kind="sync_expert")
         assert isinstance(face, VQGAN) and isinstance(expert, SyncExpert)
+        if expert.config.sees != "latents":
+            raise WeightsVersionError(
+                "the sync expert sees pixels where latents are measured",
+                hint="Take weights whose expert was trained with sees: latents.",
+            )
         return face, expert
 
     @torch.no_grad()

@@ -41,7 +41,7 @@ class VQGANFaceConfig:
     patch_until: float = 0.0
     """Share of the run that learns from patches."""
     patch_batch: int = 8
-    """Patches a step and process."""
+    """Patches a step; the processes of a run share them equally."""
     mouth_gain: float = 4.0
     """What a pixel of the mouth weighs on top of any other."""
     gradient_weight: float = 1.0
@@ -88,7 +88,7 @@ class VQGANFace(Recipe):
         c, network = self.config, self.learned["vqgan_face"]
         crops = batch["crops"].contiguous(memory_format=torch.channels_last)
         weight = mouth_weight(batch["mouths"], crops.shape[-1], c.mouth_gain)
-        skip = torch.rand(len(crops), device=crops.device) < c.continuous
+        skip = trainer.chance(len(crops)) < c.continuous
         made, quantized = network(crops, skip)
         made = made.float()
         pixel = weighted_l1(made, crops, weight)

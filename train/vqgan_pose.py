@@ -53,7 +53,8 @@ class VQGANPose(Recipe):
         size = batch["crops"].shape[-1]
         margin = rng.uniform(0, self.config.margin, self.loop.batch_size) * size
         crops = hide_lower_face(
-            batch["crops"], batch["faces"], torch.from_numpy(margin.astype(np.float32))
+            batch["crops"], batch["faces"], torch.from_numpy(margin.astype(np.float32)),
+            self.config.network.mask,
         )
         return {"crops": crops}
 
@@ -79,7 +80,9 @@ class VQGANPose(Recipe):
     def _masked(self, network: nn.Module) -> Tensor:
         crops = torch.stack([crop for _, crop in self.val])
         boxes = torch.from_numpy(np.stack([box for box, _ in self.val]))
-        masked = hide_lower_face(crops, boxes, MARGIN * crops.shape[-1])
+        masked = hide_lower_face(
+            crops, boxes, MARGIN * crops.shape[-1], self.config.network.mask
+        )
         return masked.to(next(network.parameters()).device)
 
     def validate(self, network: nn.Module) -> dict[str, float]:

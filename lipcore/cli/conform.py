@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from lipcore.cli.progress import BarListener, JsonListener
-from lipcore.cli.rates import parse_rate
 from lipcore.errors import ConfigError
+from lipcore.rates import parse_rate
 from lipcore.shot import RenderConfig
 
 if TYPE_CHECKING:
-    from lipcore.timeline.plan import ShotPlan
-    from lipcore.timeline.read import ReadTimeline
-
-_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-"""A language tag, as BCP 47 has them."""
+    from lipcore.timeline.conform import LanguagePlan
 
 
 @click.command("conform")
 @click.argument("timeline", type=click.Path(path_type=Path))
 @click.option("--dialogue", "dialogues", multiple=True, metavar="[TAG=]FILE",
-              help="Dub that begins with the timeline. Repeat it with language tags, as "
-              "de=dub.wav, for several: each gets a folder of its own.")
+              help="Dub that begins with the timeline; or track:NAME, a sound track of the "
+              "timeline by name or number; or clips, their own sound. Repeat it with language "
+              "tags, as de=dub.wav, for several: each gets a folder of its own.")
 @click.option("--out", type=click.Path(path_type=Path),
               help="Folder of the shots and of the new timeline.")
 @click.option("--rate", help="Frames a second of the record; an EDL does not state it.")
@@ -40,9 +35,13 @@ _TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 @click.option("--only", multiple=True, help="Shot to render, by name or number; may be repeated.")
 @click.option("--settings", "settings_path", type=click.Path(path_type=Path),
               help="YAML: shots by name or number, each {speaker, strength, offset, exclude}.")
+@click.option("--format", "formats", type=click.Choice(["otio", "edl", "xml", "fcpx", "aaf"]),
+              multiple=True, help="Write the new track in this format, too; may be repeated.")
 @click.option("--strength", type=float, default=1.0, show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path),
               help="Folder for what does not depend on the dialogue.")
+@click.option("--report/--no-report", default=True, show_default=True,
+              help="Measure the rendered shots and write a page about them.")
 @click.option("--overwrite", is_flag=True, help="Replace shots of other settings.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option("--debug", is_flag=True, hidden=True)
@@ -50,7 +49,8 @@ def command(
     timeline: Path, dialogues: tuple[str, ...], out: Path | None, rate: str | None,
     search: tuple[Path, ...], path_map: tuple[str, ...], skip_track: tuple[str, ...],
     handles: int, dry_run: bool, only: tuple[str, ...], settings_path: Path | None,
-    strength: float, cache: Path | None, overwrite: bool, as_json: bool, debug: bool,
+    formats: tuple[str, ...], strength: float, cache: Path | None, report: bool,
+    overwrite: bool, as_json: bool, debug: bool,
 ) -> None:  # fmt: skip
     """Make the shots of TIMELINE say a dialogue, in record time.
 
@@ -63,84 +63,46 @@ def command(
     A clip may carry its own settings: metadata lipcore: {strength: 0.6}, or a marker named
     "lipsync exclude" or "lipsync speaker=left strength=0.6". --settings goes before them.
     """
-    from lipcore.media.audio import load_dialogue
-    from lipcore.timeline.choose import choose_shots
-    from lipcore.timeline.media_links import LinkOptions, MediaFinder, parse_path_map
-    from lipcore.timeline.plan import plan_shots, table
-    from lipcore.timeline.read import read_timeline
-    from lipcore.timeline.settings import read_settings
+    from lipcore.timeline.conform import (
+        ConformRequest,
+        parse_dialogues,
+        plan_conform,
+        run_conform,
+    )
+    from lipcore.timeline.plan import table
 
-    dubs = _parse_dialogues(dialogues)
-    read = read_timeline(timeline, rate=None if rate is None else parse_rate(rate))
-    options = LinkOptions(timeline.absolute().parent, search, parse_path_map(path_map))
-    settings = {} if settings_path is None else read_settings(settings_path)
     if not dry_run and (not dialogues or out is None):
         raise ConfigError(
             "a conform needs --dialogue and --out", hint="Or print the table with --dry-run."
         )
-    config = RenderConfig(strength=strength, cache=cache, overwrite=overwrite)
-    # All dubs are read before the first render: a wrong one costs no hours.
-    loaded = {tag: None if path is None else load_dialogue(path) for tag, path in dubs.items()}
-    with closing(MediaFinder(options)) as finder:
-        plans = {
-            tag: plan_shots(
-                read, finder, dub, handles=handles, skip_tracks=skip_track, settings=settings
-            )
-            for tag, dub in loaded.items()
-        }
-    for language, shots in plans.items():
-        dub, folder = loaded[language], out and out / language
-        choose_shots(shots, only, read, dub, folder, config)
-        listener = JsonListener() if as_json else BarListener()
-        written: Path | None = None
-        if not dry_run:
-            from lipcore.timeline.run import render_shots
-            from lipcore.timeline.write import write_timeline
-
-            assert dub is not None and folder is not None
-            with listener:
-                render_shots(shots, dub, read.rate, folder, config, listener)
-            name = "_".join(word for word in (timeline.stem, "lipsync", language) if word)
-            written = folder / f"{name}.otio"
-            write_timeline(read, shots, folder, written, language=language)
-        if isinstance(listener, JsonListener):
-            _emit(listener, shots, read, written, language)
-            continue
-        if language:
-            click.echo(f"{language}:")
-        click.echo(table(shots, read))
-        if written is not None:
-            click.echo(str(written))
-
-
-def _emit(
-    listener: JsonListener, shots: list[ShotPlan], read: ReadTimeline, written: Path | None,
-    language: str,
-) -> None:  # fmt: skip
-    for shot in shots:
-        listener.emit(event="shot", language=language, **shot.row(read))
-    listener.emit(
-        event="plan" if written is None else "done", shots=len(shots), rate=str(read.rate),
-        start_frame=read.start_frame, warnings=list(read.warnings), language=language,
-        outputs=[] if written is None else [str(written)],
+    request = ConformRequest(
+        timeline, parse_dialogues(dialogues), out, None if rate is None else parse_rate(rate),
+        search, path_map, skip_track, handles, only, settings_path, formats, report,
+        RenderConfig(strength=strength, cache=cache, overwrite=overwrite),
     )
+    for plan in plan_conform(request):
+        listener = JsonListener() if as_json else BarListener()
+        written: list[Path] = []
+        if not dry_run:
+            with listener:
+                written = run_conform(plan, request, listener)
+        if isinstance(listener, JsonListener):
+            _emit(listener, plan, written)
+            continue
+        if plan.language:
+            click.echo(f"{plan.language}:")
+        click.echo(table(plan.shots, plan.read))
+        for warning in () if plan.dialogue is None else plan.dialogue.warnings:
+            click.echo(f"warning: {warning}")
+        for path in written:
+            click.echo(str(path))
 
 
-def _parse_dialogues(given: tuple[str, ...]) -> dict[str, Path | None]:
-    """Files by language tag; the tag of a lone file may be left out.
-
-    Raises:
-        ConfigError: Several files, and a tag is missing, given twice or no tag.
-    """
-    dubs: dict[str, Path | None] = {}
-    for text in given:
-        tag, equals, file = text.partition("=")
-        if not equals or not _TAG.fullmatch(tag) or Path(text).exists():
-            tag, file = "", text
-        if tag in dubs or (len(given) > 1 and not tag):
-            raise ConfigError(
-                f"--dialogue {text} needs a language tag of its own",
-                hint="Give several as --dialogue de=FILE --dialogue pt-BR=FILE.",
-            )
-        dubs[tag] = Path(file)
-    return dubs or {"": None}
+def _emit(listener: JsonListener, plan: LanguagePlan, written: list[Path]) -> None:
+    for shot in plan.shots:
+        listener.emit(event="shot", language=plan.language, **shot.row(plan.read))
+    listener.emit(
+        event="done" if written else "plan", shots=len(plan.shots), rate=str(plan.read.rate),
+        start_frame=plan.read.start_frame, warnings=list(plan.warnings),
+        language=plan.language, outputs=[str(path) for path in written],
+    )

@@ -14,7 +14,7 @@ import click
     help="The page.",
 )
 def command(shards: tuple[Path, ...], out: Path) -> None:
-    """Write a page of what SHARDS hold: lengths, rates, faces, loudness, sync, people.
+    """Write a page of what SHARDS hold: lengths, rates, sizes, faces, words, sync, people, frames.
 
     The page is one file, and loads nothing.
     """

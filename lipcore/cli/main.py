@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import sys
 import traceback
 from typing import NoReturn
@@ -17,15 +18,21 @@ _COMMANDS = {
     "demo": ("lipcore.cli.demo", "Make a portrait speak, with nothing to download."),
     "render": ("lipcore.cli.render", "Make the person of a plate say a dialogue."),
     "shapes": ("lipcore.cli.shapes", "Write mouth-shape curves of a dialogue or a plate."),
+    "batch": ("lipcore.cli.batch", "Render the jobs of a file, one queue on one machine."),
+    "submit": ("lipcore.cli.submit", "Write the jobs of a file as bundles for a render farm."),
+    "farm": ("lipcore.cli.farm", "What a farm's tasks run; bundles call it."),
     "conform": ("lipcore.cli.conform", "Make the shots of a timeline say a dialogue."),
+    "report": ("lipcore.cli.report", "Write a page on which renders are reviewed."),
     "track": ("lipcore.cli.track", "Show the faces that are found in a plate."),
     "adapt": ("lipcore.cli.adapt", "Fine-tune the latent networks to one shot."),
     "plugins": ("lipcore.cli.plugins", "Install and check the plugins of other programs."),
     "worker": ("lipcore.cli.worker", "Do jobs for host plugins, told in JSON lines."),
     "train": ("lipcore.cli.train", "Train a network from a recipe."),
+    "export": ("lipcore.cli.export", "Write trained networks for other runtimes."),
     "data": ("lipcore.cli.data", "Prepare footage for training."),
 }
 _INTERRUPTED = 130
+_TERMINATED = 143
 _NAME = "lipcore"
 
 
@@ -52,8 +59,17 @@ def cli(debug: bool) -> None:
     """Lip-sync for film and television: give it a plate and a dialogue track."""
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does: with whole files, ready to go on."""
+
+
+def _on_terminate(number: int, frame: object) -> NoReturn:
+    raise _Terminated
+
+
 def main() -> None:
     """Run the command line; errors end it with one line, a hint, and a code of their own."""
+    signal.signal(signal.SIGTERM, _on_terminate)
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     debug = "--debug" in sys.argv
@@ -67,9 +83,12 @@ def main() -> None:
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
         _end(ConfigError(message, hint=_usage_hint(error)), as_json)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted: what was finished stays; the same command goes on.", err=True)
-        sys.exit(_INTERRUPTED)
+    except (click.Abort, KeyboardInterrupt) as error:
+        # click turns an interrupt into its own Abort.
+        terminated = isinstance(error.__cause__ or error, _Terminated)
+        word = "terminated" if terminated else "interrupted"
+        click.echo(f"{word}: what was finished stays; the same command goes on.", err=True)
+        sys.exit(_TERMINATED if terminated else _INTERRUPTED)
 
 
 def _end(error: LipcoreError, as_json: bool) -> NoReturn:

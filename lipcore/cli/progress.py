@@ -13,8 +13,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-_STAGES = {"plate": "plate", "track": "faces", "bank": "mouths", "speech": "speech",
-           "render": "frames", "compare": "movie"}
+STAGES = {"plate": "plate", "track": "faces", "bank": "mouths", "speech": "speech",
+          "render": "frames", "compare": "movie", "report": "looking"}
 
 
 class BarListener:
@@ -43,7 +43,7 @@ class BarListener:
     def progress(self, stage: str, done: int, total: int) -> None:
         """See ``RenderListener``."""
         if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(_STAGES.get(stage, stage), total=total)
+            self._tasks[stage] = self._progress.add_task(STAGES.get(stage, stage), total=total)
         self._progress.update(self._tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
 
     def log(self, message: str) -> None:

@@ -9,25 +9,13 @@ from typing import Any
 import click
 
 from lipcore.cli.progress import BarListener, JsonListener
-from lipcore.cli.rates import parse_rate
-from lipcore.errors import ConfigError
+from lipcore.rates import parse_rate
+from lipcore.runtime.backends import BACKENDS
 from lipcore.shot import DELIVERIES, DETAILS, NO_FACE, SYNTHESES, RenderConfig, Shot
+from lipcore.strength import parse_strength
 from lipcore.types import FrameRange
 
 _DEFAULT = RenderConfig()
-
-
-def _strength(text: str) -> dict[str, Any]:
-    try:
-        return {"strength": float(text)}
-    except ValueError:
-        path = Path(text)
-        if not path.is_file():
-            raise ConfigError(
-                f"--strength {text!r} is neither a number nor a file",
-                hint="Give a number from 0 to 1, or a file with lines 'frame value'.",
-            ) from None
-        return {"strength_curve": path}
 
 
 def _options(function: Callable[..., None]) -> Callable[..., None]:
@@ -37,6 +25,8 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--out", type=click.Path(path_type=Path), required=True,
                      help="Folder, pattern (name.####.exr) or video file."),
         click.option("--frames", help="Range, as 1001-1050. Default: all."),
+        click.option("--chunk", help="Write only this part of the frames, beside other processes "
+                     "that write the rest; run once more without it at the end."),
         click.option("--rate", help="Frames a second, as 24, 23.976 or 24000/1001."),
         click.option("--colorspace", help="Encoding of the plate, as ACEScg or rec709."),
         click.option("--deliver", type=click.Choice(DELIVERIES),
@@ -69,6 +59,9 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--weights", default=_DEFAULT.weights, show_default=True,
                      help="Name, or a folder of safetensors files."),
         click.option("--device", default=_DEFAULT.device, show_default=True),
+        click.option("--backend", type=click.Choice(["auto", *BACKENDS]),
+                     default=_DEFAULT.backend, show_default=True,
+                     help="What runs the networks; auto: the fastest here, measured once."),
         click.option("--seed", type=int, default=0, show_default=True),
         click.option("--workers", type=int, default=_DEFAULT.workers, show_default=True,
                      help="Frames drawn at once."),
@@ -76,6 +69,8 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
                      help="Folder for what does not depend on the dialogue."),
         click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout."),
         click.option("--dry-run", is_flag=True, help="Print the plan and write nothing."),
+        click.option("--analyse-only", is_flag=True,
+                     help="Find faces and mouths for the cache, and render nothing."),
         click.option("--overwrite", is_flag=True, help="Replace an output of other settings."),
         click.option("--debug", is_flag=True, hidden=True),
     ]  # fmt: skip
@@ -89,7 +84,8 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 def command(
     plate: Path, dialogue: Path | None, out: Path, frames: str | None, rate: str | None,
     colorspace: str | None, speaker: str, holdout: Path | None, strength: str,
-    shapes: Path | None, as_json: bool, dry_run: bool, debug: bool, **settings: Any,
+    shapes: Path | None, as_json: bool, dry_run: bool, analyse_only: bool, chunk: str | None,
+    debug: bool, **settings: Any,
 ) -> None:  # fmt: skip
     """Make the person of PLATE say DIALOGUE.
 
@@ -100,7 +96,11 @@ def command(
         plate, dialogue, shapes, None if frames is None else FrameRange.parse(frames),
         None if rate is None else parse_rate(rate), colorspace, speaker, holdout,
     )
-    config = RenderConfig(**_strength(strength), **settings)
+    amount, curve = parse_strength(strength)
+    config = RenderConfig(
+        strength=amount, strength_curve=curve,
+        chunk=None if chunk is None else FrameRange.parse(chunk), **settings,
+    )
     if dry_run:
         from lipcore.plan import plan_render
 
@@ -110,9 +110,15 @@ def command(
         else:
             click.echo(plan.as_text())
         return
-    from lipcore.pipeline import render_shot
+    from lipcore.pipeline import analyse_shot, render_shot
 
     listener = JsonListener() if as_json else BarListener()
+    if analyse_only:
+        with listener:
+            analysis = analyse_shot(shot, config, listener=listener)
+        if isinstance(listener, JsonListener):
+            listener.emit(event="done", frames=str(analysis.track.frames), cached=analysis.cached)
+        return
     with listener:
         result = render_shot(shot, config, out, listener=listener)
     if isinstance(listener, JsonListener):

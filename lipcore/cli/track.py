@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from lipcore.cli.rates import parse_rate
 from lipcore.errors import MissingFrameError
+from lipcore.rates import parse_rate
 from lipcore.types import FrameRange
 
 if TYPE_CHECKING:

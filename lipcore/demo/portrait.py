@@ -126,7 +126,7 @@ def draw_frame(move: CameraMove, number: int) -> FloatArray:
     matrix[:, :2] /= enlarged
     matrix[:, 2] += 0.5 * matrix[:, :2].sum(axis=1) - 0.5  # it counts from pixel centers
     shown = cv2.warpAffine(
-        _portrait(enlarged), matrix, (move.display.width, move.display.height),
+        read_portrait(enlarged), matrix, (move.display.width, move.display.height),
         flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101,
     )
     # As many levels as a camera's 10 bits: the files pack to half the size.
@@ -146,7 +146,7 @@ def remove_frames_outside(folder: Path, frames: FrameRange) -> None:
 
 
 @functools.lru_cache(maxsize=2)
-def _portrait(enlarged: int) -> FloatArray:
+def read_portrait(enlarged: int) -> FloatArray:
     """The portrait so many times as large, ``(512 * n, 512 * n, 3)`` display-referred 0-1."""
     try:
         from skimage import data

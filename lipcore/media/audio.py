@@ -136,6 +136,22 @@ def fit_length(sound: FloatArray, samples: int) -> FloatArray:
     return np.pad(sound[:, :samples], ((0, 0), (0, missing)))
 
 
+def sound_start_s(path: Path) -> Fraction | None:
+    """When a broadcast WAV says that its first sample was recorded, seconds after midnight.
+
+    Source: EBU Tech 3285, ``TimeReference`` of the ``bext`` chunk. None where the file does
+    not say, or cannot be read.
+    """
+    try:
+        with av.open(str(path)) as container:
+            count = container.metadata.get("time_reference", "")
+            if not count.isdecimal() or not container.streams.audio:
+                return None
+            return Fraction(int(count), container.streams.audio[0].rate)
+    except (av.error.FFmpegError, OSError):
+        return None
+
+
 def _decode(
     path: Path, sample_rate_hz: int | None, rates: list[int] | None = None
 ) -> Iterator[FloatArray]:

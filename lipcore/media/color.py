@@ -164,6 +164,22 @@ class ColorTransform:
             values = _decode(values) / self.exposure
         return self._encoding.inverse(values).astype(np.float32)
 
+    def linear_matrix(self) -> Matrix | None:
+        """(3, 3) from plate pixels to what the sRGB curve takes; None where there is no curve.
+
+        Raises:
+            ColorError: The way is not a matrix and the curve.
+        """
+        if self._is_identity:
+            return None
+        if not self._curve or not isinstance(self._encoding, _Linear):
+            raise ColorError(
+                f"the color space {self.colorspace!r} has a curve that only OpenColorIO knows",
+                hint="Convert the plate to a scene-linear space such as ACEScg first.",
+                colorspace=self.colorspace,
+            )
+        return self._encoding.matrix * self.exposure
+
     def tracking_picture(self, rgb: FloatArray) -> npt.NDArray[np.uint8]:
         """``(height, width, 3)`` display-referred 8-bit picture for detectors, clamped.
 

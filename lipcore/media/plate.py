@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,17 @@ later one), or a black one."""
 
 DEFAULT_RATE = Fraction(24)
 """Of image sequences that state none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SharedTracking:
+    """A take whose faces are tracked once for all plates that show frames of it."""
+
+    take: Plate
+    frames: FrameRange
+    """The take's frames that are tracked."""
+    numbers: tuple[int, ...]
+    """The take's frame for each frame that is wanted; all lie in ``frames``."""
 
 
 class Plate(abc.ABC):
@@ -62,6 +74,14 @@ class Plate(abc.ABC):
     @abc.abstractmethod
     def content_key(self) -> str:
         """A hash of what the plate holds, the same for a copy in another folder."""
+
+    def shared_tracking(self, frames: FrameRange) -> SharedTracking | None:
+        """Where faces are tracked in place of this plate's own frames; None: in these.
+
+        Args:
+            frames: The frames of this plate that are wanted.
+        """
+        return None
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -86,7 +86,7 @@ class ExrWriter(SequenceWriter):
             version, parts = self._patch_file(frame, patch, texts)
         else:
             version, parts = self._full_file(frame, patch, texts)
-        with appearing(self.path(frame.number)) as temporary:
+        with appearing(self.file_of(frame.number)) as temporary:
             write_exr(temporary, parts, version=version, threads=os.cpu_count() or 1)
 
     def release(self) -> None:

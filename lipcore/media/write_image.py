@@ -56,7 +56,7 @@ class ImageWriter(SequenceWriter):
     def write(
         self, frame: Frame, patch: Patch | None, *, attributes: Mapping[str, str] | None = None
     ) -> None:
-        path = self.path(frame.number)
+        path = self.file_of(frame.number)
         native = frame.native
         if isinstance(native, SequenceNative) and self._keeps(native.path, path):
             source, pixels = self._from_plate(native, frame, patch)

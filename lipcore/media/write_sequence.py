@@ -57,15 +57,14 @@ class SequenceWriter(FrameWriter):
 
     @property
     def outputs(self) -> tuple[Path, ...]:
-        return tuple(self.path(number) for number in self._frames)
+        return tuple(self.file_of(number) for number in self._frames)
 
-    def path(self, number: int) -> Path:
-        """The file of a frame."""
+    def file_of(self, number: int) -> Path:
         return frame_path(self._pattern, number)
 
     def finished(self, number: int) -> bool:
         if number not in self._whole:
-            path = self.path(number)
+            path = self.file_of(number)
             self._whole[number] = (
                 path.exists() and self._hash_or_none(path) == self.parameter_hash
             ) and self.is_whole(path)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 
 import av
 
-from lipcore.errors import LipcoreError, OutputError, OutputExistsError
+from lipcore.errors import ConfigError, LipcoreError, OutputError, OutputExistsError
 from lipcore.media.output_files import FrameLock, appearing, output_error
 from lipcore.media.sound_encode import SoundTrack
 from lipcore.media.timecode import advance_timecode
@@ -41,13 +43,14 @@ class VideoWriter(FrameWriter):
     """One video file with the dialogue as its sound.
 
     Frames are encoded into segments in a hidden folder beside the output; ``close`` joins
-    them without encoding again. Rate, size (turned upright), colour tags, pixel aspect and
-    timecode are the plate's; the sound is trimmed or padded to the picture.
+    them without encoding again, unless only a chunk was asked for. Rate, size (turned
+    upright), colour tags, pixel aspect and timecode are the plate's; the sound is trimmed or
+    padded to the picture.
 
     Raises:
         OutputExistsError: The file is there from other parameters, or is the plate.
         OutputLockedError: Another living process writes it.
-        ConfigError: The container cannot hold the codec.
+        ConfigError: The container cannot hold the codec, or a chunk cuts a segment.
     """
 
     def __init__(
@@ -62,9 +65,10 @@ class VideoWriter(FrameWriter):
         sound_offset_s: Fraction,
         crf: int,
         overwrite: bool,
+        chunk: FrameRange | None = None,
     ) -> None:
         check_codec(path, codec, crf)
-        self._path, self._info, self._frames = path, info, frames
+        self._path, self._info, self._frames, self._chunk = path, info, frames, chunk
         self._codec, self._crf = codec, crf
         self._sound, self._sound_offset_s = sound, sound_offset_s
         self._stamp = f"{PARAMETERS}={parameter_hash} frames={frames}"
@@ -72,8 +76,9 @@ class VideoWriter(FrameWriter):
         self._form: VideoFormat | None = None
         self._segment: _Segment | None = None
         self._counted: dict[int, bool] = {}
-        # One lock for the file as a whole: its segments are joined by one run.
-        self._lock: FrameLock | None = FrameLock(path, FrameRange(0, 0))
+        if chunk is not None:
+            self._check_chunk(chunk)
+        self._lock: FrameLock | None = FrameLock(path, chunk or frames)
         try:
             self._complete = self._is_complete(overwrite)
             if not self._complete:
@@ -89,7 +94,13 @@ class VideoWriter(FrameWriter):
 
     @property
     def outputs(self) -> tuple[Path, ...]:
-        return (self._path,)
+        if self._chunk is None or self._complete:
+            return (self._path,)
+        starts = range(self._chunk.first, self._chunk.last + 1, SEGMENT_FRAMES)
+        return tuple(self._segment_path(start) for start in starts)
+
+    def file_of(self, number: int) -> Path:
+        return self._path
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -133,7 +144,8 @@ class VideoWriter(FrameWriter):
             return
         try:
             if not self._complete:
-                starts = range(self._frames.first, self._frames.last + 1, SEGMENT_FRAMES)
+                due = self._chunk or self._frames
+                starts = range(due.first, due.last + 1, SEGMENT_FRAMES)
                 absent = [start for start in starts if not self.finished(start)]
                 if absent or self._segment is not None:
                     first = self._segment.next_number if self._segment else absent[0]
@@ -143,9 +155,10 @@ class VideoWriter(FrameWriter):
                         path=str(self._path),
                         frame=first,
                     )
-                with self._translated():
-                    self._join(list(starts))
-                shutil.rmtree(self._folder, ignore_errors=True)
+                if self._chunk is None:
+                    with self._translated():
+                        self._join(list(starts))
+                    shutil.rmtree(self._folder, ignore_errors=True)
         finally:
             self.abandon()
 
@@ -154,11 +167,29 @@ class VideoWriter(FrameWriter):
             self._segment.drop()
             self._segment = None
         with contextlib.suppress(OSError):  # finished segments stay for the next run
-            if [entry.name for entry in self._folder.iterdir()] == [_STAMP]:
+            # Another process may be about to write its own chunk there.
+            if self._chunk is None and [entry.name for entry in self._folder.iterdir()] == [
+                _STAMP
+            ]:
                 shutil.rmtree(self._folder)
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+    def _check_chunk(self, chunk: FrameRange) -> None:
+        """A chunk is made of whole segments, so that no two processes write the same one.
+
+        Raises:
+            ConfigError: It is not.
+        """
+        begins = self._segment_start(chunk.first) == chunk.first
+        ends = self._segment_end(self._segment_start(chunk.last)) == chunk.last + 1
+        if not (begins and ends):
+            raise ConfigError(
+                f"the chunk {chunk} of a video does not consist of whole segments",
+                hint=f"Begin it at {self._frames.first} or a multiple of {SEGMENT_FRAMES} frames "
+                f"later, and make it as many frames long, or up to {self._frames.last}.",
+            )
 
     def _segment_start(self, number: int) -> int:
         first = self._frames.first
@@ -212,13 +243,35 @@ class VideoWriter(FrameWriter):
         """Keep segments of the same parameters, throw others away."""
         stamp = self._folder / _STAMP
         wanted = json.dumps({"stamp": self._stamp, "codec": self._codec, "crf": self._crf})
-        with contextlib.suppress(OSError):
-            if stamp.read_text("utf-8") == wanted:
-                return
-        if self._folder.exists():
+        while True:
+            with contextlib.suppress(OSError):
+                if stamp.read_text("utf-8") == wanted:
+                    return
+            if self._folder.exists():
+                self._throw_away()
+            # The folder appears with its stamp in it: other chunks may begin at this moment.
+            making = Path(tempfile.mkdtemp(prefix=f".{self._path.name}.", dir=self._path.parent))
+            try:
+                (making / _STAMP).write_text(wanted, "utf-8")
+                making.chmod(0o777 & ~_umask())
+                making.rename(self._folder)
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
+            finally:
+                shutil.rmtree(making, ignore_errors=True)
+
+    def _throw_away(self) -> None:
+        """Remove segments of other parameters, unless somebody is writing them."""
+        if self._chunk is None or self._lock is None:  # all frames are this process's
             shutil.rmtree(self._folder)
-        self._folder.mkdir()
-        stamp.write_text(wanted, "utf-8")
+            return
+        self._lock.release()
+        self._lock = None
+        whole = FrameLock(self._path, self._frames)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        whole.release()
+        self._lock = FrameLock(self._path, self._chunk)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -338,6 +391,12 @@ class _Segment:
                 self._container.close()
             self._container = None
         self._temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _muxer(path: Path) -> dict[str, str]:

@@ -39,6 +39,10 @@ class FrameWriter(abc.ABC):
     def outputs(self) -> tuple[Path, ...]:
         """The files that the output consists of: one video, or one image a frame."""
 
+    @abc.abstractmethod
+    def file_of(self, number: int) -> Path:
+        """The file that will hold a frame: the frame's own, or the video."""
+
     @property
     @abc.abstractmethod
     def notes(self) -> tuple[str, ...]:
@@ -99,6 +103,7 @@ def open_writer(
     sound_offset_s: Fraction = Fraction(0),
     crf: int = 16,
     overwrite: bool = False,
+    chunk: FrameRange | None = None,
 ) -> FrameWriter:
     """Choose and open the writer for an output.
 
@@ -107,7 +112,7 @@ def open_writer(
             such as ``name.####.exr``, or a video file, whose suffix picks container and
             codec: ``.mov`` ProRes 4444, ``.mp4`` H.264, ``.mkv`` FFV1.
         info: The plate.
-        frames: Which frames will be written.
+        frames: Which frames the output consists of.
         parameter_hash: Everything that the pixels depend on; frames already there under the
             same hash are kept, under another one they are an error.
         deliver: What is written; None is ``full``, which for video plates means a video.
@@ -117,9 +122,12 @@ def open_writer(
         sound_offset_s: How much later the sound plays.
         crf: Quality of H.264: 0 is lossless, 51 the worst.
         overwrite: Replace what is there from other parameters.
+        chunk: The part of ``frames`` that this process writes, beside others that write the
+            rest; a video is joined by a last run without a chunk. None writes all.
 
     Raises:
-        ConfigError: The output's name and ``deliver`` or ``codec`` do not go together.
+        ConfigError: The output's name and ``deliver`` or ``codec`` do not go together, or a
+            chunk of a video is not made of whole segments.
         OutputExistsError: Frames are there from other parameters, or the plate itself is.
         OutputLockedError: Another living process writes the same frames.
         OutputNotWritableError: The folder does not accept files.
@@ -139,19 +147,19 @@ def open_writer(
 
         return VideoWriter(
             target, info, frames=frames, parameter_hash=parameter_hash, codec=codec,
-            sound=sound, sound_offset_s=sound_offset_s, crf=crf, overwrite=overwrite,
+            sound=sound, sound_offset_s=sound_offset_s, crf=crf, overwrite=overwrite, chunk=chunk,
         )  # fmt: skip
     if target.suffix.lower() == ".exr":
         from lipcore.media.write_exr import ExrWriter
 
         return ExrWriter(
-            target, info, frames=frames, parameter_hash=parameter_hash,
+            target, info, frames=chunk or frames, parameter_hash=parameter_hash,
             patch_only=deliver == "patch", overwrite=overwrite,
         )  # fmt: skip
     from lipcore.media.write_image import ImageWriter
 
     return ImageWriter(
-        target, info, frames=frames, parameter_hash=parameter_hash, overwrite=overwrite
+        target, info, frames=chunk or frames, parameter_hash=parameter_hash, overwrite=overwrite
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import torch
 
 from lipcore.errors import ConfigError, DependencyError
@@ -32,3 +33,13 @@ def check_device(name: str) -> str:
             device=name,
         ) from error
     return name
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception of Python, torch or OpenCV says that memory ran out."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError | cv2.error) and (
+        "can't allocate memory" in text or "Insufficient memory" in text
+    )

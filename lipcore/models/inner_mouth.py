@@ -84,8 +84,9 @@ class InnerMouth(nn.Module):
         light = light.clamp_min(0.02)
         seen = known_inside * inside
         # Distance below the skull, the same for every mouth: upper teeth do not move.
-        height = torch.linspace(-1, 1, lips.shape[2], device=lips.device, dtype=lips.dtype)
-        place = height[None, None, :, None].expand(len(lips), 1, -1, lips.shape[3])
+        rows = torch.ones_like(lips[0, 0, :, 0]).cumsum(0) - 1
+        height = rows * (2 / (lips.shape[2] - 1)) - 1
+        place = height[None, None, :, None].expand(lips.shape[0], 1, -1, lips.shape[3])
         x = torch.cat([lips * skin / light, inside, known * seen / light, seen, place], 1)
         x = self.enter(x)
         passed = []

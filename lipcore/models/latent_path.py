@@ -112,7 +112,8 @@ class LatentPath:
             (B, D_p, h, w).
         """
         size = crops.shape[-1]
-        masked = hide_lower_face(crops, boxes.to(crops.device) * size, MARGIN * size)
+        masked = hide_lower_face(crops, boxes.to(crops.device) * size, MARGIN * size,
+                                 self.pose.config.mask)
         return self._run(self.pose, "encode", masked)
 
     def generate(

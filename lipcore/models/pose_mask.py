@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from lipcore.tracking.head import JAW_LINE, NOSE_BASE
 from lipcore.types import FloatArray
+
+Mask = Literal["edge", "half"]
+"""``edge``: from the nose base to the bottom edge, over the face's width; ``half``: the crop's
+lower half, whatever lies there, as the paper has it."""
 
 MARGIN = 0.02
 """Growth of the mask at inference, as a share of the crop's side."""
@@ -31,8 +37,10 @@ def lower_face_box(landmarks: FloatArray) -> FloatArray:
     return out
 
 
-def hide_lower_face(crops: Tensor, boxes: Tensor, margin_px: Tensor | float) -> Tensor:
-    """Crops with grey (0) from the nose base to the bottom edge, over the face's width.
+def hide_lower_face(
+    crops: Tensor, boxes: Tensor, margin_px: Tensor | float, mask: Mask = "edge"
+) -> Tensor:
+    """Crops with grey (0) over the lower face.
 
     Jaw and cheeks tell what the mouth does as well as lips do, so they are hidden too.
 
@@ -40,13 +48,20 @@ def hide_lower_face(crops: Tensor, boxes: Tensor, margin_px: Tensor | float) -> 
         crops: (B, 3, S, S) in [-1, 1].
         boxes: (B, 4) of ``lower_face_box``, in pixels.
         margin_px: Growth to the sides and upwards, one for all or (B,).
+        mask: What is hidden.
 
     Returns:
         (B, 3, S, S).
     """
-    size = crops.shape[-1]
-    at = torch.arange(size, dtype=torch.float32, device=crops.device) + 0.5
-    margin = torch.as_tensor(margin_px, device=crops.device).expand(len(crops))
+    # Made of the crops rather than for their device, which a traced graph would be bound to.
+    at = torch.ones_like(crops[0, 0, 0], dtype=torch.float32).cumsum(0) - 0.5
+    if isinstance(margin_px, Tensor):
+        margin = margin_px.to(crops).expand(crops.shape[0])
+    else:
+        margin = torch.full_like(boxes[:, 0], margin_px)
+    if mask == "half":
+        above_half = at[None] < crops.shape[-1] / 2 - margin[:, None]
+        return crops * above_half[:, None, :, None]
     beside = (at[None] - boxes[:, 0, None]).abs() > (boxes[:, 2] + margin)[:, None]
     above = at[None] < (boxes[:, 1] - margin)[:, None]
     shown = above[:, :, None] | beside[:, None, :]

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lipcore.errors import ConfigError
+from lipcore.models.processes import gather_items, sum_over_processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +125,10 @@ class Quantizer(nn.Module):
         self.started.fill_(1)
 
     def _pick(self, latents: Tensor, count: int) -> Tensor:
-        flat = latents.permute(0, 2, 3, 1).flatten(0, 2)
-        index = torch.randint(len(flat), (count,), device=flat.device)
-        picks = flat[index].contiguous()
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.broadcast(picks, 0)
-        return picks
+        """Latents by chance out of the whole batch, whichever processes share it: they draw the
+        same numbers, as the loop gives a step one seed."""
+        flat = gather_items(latents).permute(0, 2, 3, 1).flatten(0, 2)
+        return flat[torch.randint(len(flat), (count,), device=flat.device)]
 
     @torch.no_grad()
     def _follow(self, latents: Tensor, codes: Tensor) -> None:
@@ -138,9 +137,7 @@ class Quantizer(nn.Module):
         index = codes.flatten()
         counts = torch.zeros_like(self.usage).index_add_(0, index, torch.ones_like(flat[:, 0]))
         sums = torch.zeros_like(self.codebook).index_add_(0, index, flat)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(counts)
-            torch.distributed.all_reduce(sums)
+        counts, sums = sum_over_processes(counts), sum_over_processes(sums)
         decay, total = self.config.decay, counts.sum()
         before = decay * self.usage
         self.usage.copy_(before + (1 - decay) * counts)

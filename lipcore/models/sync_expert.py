@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,6 +24,9 @@ class SyncExpertConfig:
     mel_steps: int = 20
     """Mel steps beside them; 20 are 200 ms, as long as 5 frames at 25 a second."""
     mel_bins: int = 80
+    sees: Literal["latents", "pixels"] = "latents"
+    """V_f latents, or the crops that V_f decodes: pixels cost a decoder, and show what a
+    viewer sees. A crop is a grid of ``latent_grid`` with 3 ``latent_channels``."""
     latent_grid: int = 16
     latent_channels: int = 256
     channels: tuple[int, ...] = (256, 384, 512)
@@ -37,6 +41,11 @@ class SyncExpertConfig:
         if min(self.frames, self.mel_steps, self.embedding, self.temporal) < 1:
             raise ConfigError(
                 "frames, mel_steps, temporal and embedding are counts", hint="Give 1 or more."
+            )
+        if self.sees == "pixels" and self.latent_channels != 3:
+            raise ConfigError(
+                f"pixels have 3 channels, latent_channels is {self.latent_channels}",
+                hint="Set latent_channels to 3 and latent_grid to the side of the crops.",
             )
         if self.latent_grid < 2:
             raise ConfigError("a grid of one place has no lower half", hint="Give 2 or more.")
@@ -107,7 +116,7 @@ class SyncExpert(nn.Module):
         return embedded
 
     def embed_mouths(self, latents: Tensor) -> Tensor:
-        """(B, T, D, h, w) V_f latents, of which mouth and jaw are seen -> (B, E) of length 1"""
+        """(B, T, D, h, w) V_f latents or crops -> (B, E) of length 1; mouth and jaw are seen"""
         return self._feel(self._see(latents))
 
     def embed_sound(self, mel: Tensor) -> Tensor:
@@ -120,7 +129,7 @@ class SyncExpert(nn.Module):
         """How well mouths and sound fit.
 
         Args:
-            latents: (B, T, D, h, w) V_f latents of T successive frames.
+            latents: (B, T, D, h, w) V_f latents, or crops, of T successive frames.
             mel: (B, bins, mel_steps) sound around the middle of the run. Or, for latents of
                 W > T frames, (B, R, bins, mel_steps): sounds of R runs, evenly spread over
                 them; each frame is then seen once, however many runs share it.

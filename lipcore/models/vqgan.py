@@ -18,6 +18,7 @@ from lipcore.models.blocks import (
     Upsample,
     group_norm,
 )
+from lipcore.models.pose_mask import Mask
 from lipcore.models.quantizer import Quantized, Quantizer, QuantizerConfig
 
 
@@ -46,6 +47,8 @@ class VQGANConfig:
     """Codes follow running means; otherwise the loss moves them, as the paper's do."""
     normalized_codes: bool = False
     """Compare latents and codes by angle."""
+    mask: Mask = "edge"
+    """What is hidden from V_p; V_f sees whole crops, whatever stands here."""
 
     def __post_init__(self) -> None:
         if not self.channels or min(self.channels) < 1:

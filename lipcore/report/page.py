@@ -1,12 +1,13 @@
 """The parts of a page: headings, numbers, tables, histograms, bars, pictures.
 
-All text is escaped; pictures lie inside the page. A policy in its head forbids scripts and
-whatever would be loaded from elsewhere.
+All text is escaped; pictures lie inside the page. A policy in its head forbids whatever would
+be loaded from elsewhere, and all scripts but the one that the page itself was given.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 from collections.abc import Mapping, Sequence
 
@@ -39,7 +40,8 @@ svg rect { fill: var(--mark); } svg line { stroke: var(--line); }
 .faces span { font-size: 12px; display: block; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; min-width: 50%; }
 td, th { text-align: left; padding: 5px 18px 5px 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+  vertical-align: top; } th { white-space: nowrap; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 @media print { body { max-width: none; } figure { break-inside: avoid; } }
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -47,14 +49,26 @@ _WIDTH, _HEIGHT, _FOOT = 320, 120, 18
 _MOST_BARS = 20
 
 
-def page(title: str, *parts: str) -> str:
-    """A whole page of parts that the functions here have made."""
+def page(title: str, *parts: str, style: str = "", script: str = "") -> str:
+    """A whole page of parts that the functions here have made.
+
+    Args:
+        title: Also its first heading.
+        parts: In their order.
+        style: Further rules, of the parts that need them.
+        script: A program of the page's own; the policy lets run what has its hash.
+    """
+    policy, program = _POLICY, ""
+    if script:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy += f"; script-src 'sha256-{digest}'"
+        program = f"<script>{script}</script>\n"
     return (
         "<!doctype html>\n<html lang=en><meta charset=utf-8>"
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name=viewport content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
-        f"<body><h1>{html.escape(title)}</h1>\n" + "\n".join(parts) + "\n"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}{style}</style>"
+        f"<body><h1>{html.escape(title)}</h1>\n" + "\n".join(parts) + f"\n{program}"
     )
 
 
@@ -100,10 +114,10 @@ def histogram(title: str, values: Sequence[float] | FloatArray, unit: str, bins:
     known = np.asarray(values, np.float64)
     known = known[np.isfinite(known)]
     if not len(known):
-        return _figure(title, "<p class=soft>not known</p>")
+        return figure(title, "<p class=soft>not known</p>")
     low, high = float(known.min()), float(known.max())
     if high - low < 1e-9:
-        return _figure(title, f"<p>{low:.4g} {html.escape(unit)} in all</p>")
+        return figure(title, f"<p>{low:.4g} {html.escape(unit)} in all</p>")
     counts, _ = np.histogram(known, bins, (low, high))
     step, top = _WIDTH / bins, _HEIGHT - _FOOT
     bars = "".join(
@@ -115,7 +129,7 @@ def histogram(title: str, values: Sequence[float] | FloatArray, unit: str, bins:
         (0, "start", f"{low:.3g}"), (_WIDTH, "end", f"{high:.3g} {unit}"),
         (_WIDTH / 2, "middle", f"median {np.median(known):.3g}"),
     )
-    return _figure(title, _svg(bars + "".join(_text(x, _HEIGHT - 4, a, t) for x, a, t in texts)))
+    return figure(title, _svg(bars + "".join(_text(x, _HEIGHT - 4, a, t) for x, a, t in texts)))
 
 
 def bars(title: str, counts: Mapping[str, int]) -> str:
@@ -125,7 +139,7 @@ def bars(title: str, counts: Mapping[str, int]) -> str:
         title = f"{title}: the {_MOST_BARS} most frequent of {len(ordered)}"
         ordered = ordered[:_MOST_BARS]
     if not ordered:
-        return _figure(title, "<p class=soft>not known</p>")
+        return figure(title, "<p class=soft>not known</p>")
     step, top = _WIDTH / len(ordered), _HEIGHT - _FOOT
     drawn = "".join(
         f'<rect x="{i * step + 0.5:.1f}" y="{top - h:.1f}" width="{max(step - 1, 0.5):.1f}" '
@@ -134,18 +148,32 @@ def bars(title: str, counts: Mapping[str, int]) -> str:
         for i, (name, count) in enumerate(ordered)
         for h in [count / ordered[0][1] * (top - 4)]
     )
-    return _figure(title, _svg(drawn))
+    return figure(title, _svg(drawn))
 
 
 def face(picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], *lines: str) -> str:
     """A picture (H, W, 3) sRGB with lines of text below, for ``faces``."""
-    _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
-    text = base64.b64encode(data.tobytes()).decode()
     told = "".join(f"<span>{html.escape(line)}</span>" for line in lines)
-    return (
-        f'<figure><img alt="{html.escape(" ".join(lines))}" '
-        f'src="data:image/jpeg;base64,{text}">{told}</figure>'
-    )
+    return f"<figure>{image(encode_jpeg(picture, qualities=(82,)), ' '.join(lines))}{told}</figure>"
+
+
+def encode_jpeg(
+    picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
+    most_bytes: int = 1 << 30,
+    qualities: Sequence[int] = (90, 82, 72, 60, 45, 30),
+) -> bytes:
+    """A picture (H, W, 3) sRGB as JPEG, in the best quality that fits into so many bytes."""
+    for quality in qualities:
+        _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+        if len(data) <= most_bytes:
+            break
+    return data.tobytes()
+
+
+def image(jpeg: bytes, alt: str) -> str:
+    """A picture that lies inside the page."""
+    text = base64.b64encode(jpeg).decode()
+    return f'<img alt="{html.escape(alt)}" src="data:image/jpeg;base64,{text}">'
 
 
 def faces(pictures: Sequence[str]) -> str:
@@ -153,7 +181,8 @@ def faces(pictures: Sequence[str]) -> str:
     return f'<div class=faces>{"".join(pictures)}</div>'
 
 
-def _figure(title: str, content: str) -> str:
+def figure(title: str, content: str) -> str:
+    """A card with a title; ``content`` is markup."""
     return f"<figure><figcaption>{html.escape(title)}</figcaption>{content}</figure>"
 
 

@@ -29,6 +29,9 @@ _LEADING = 3
 """Components (open, wide, pucker) whose amplitude a shot shows well; the others are small,
 and in a shot as much pose and noise as motion."""
 
+_LEAST_OWN = 0.5
+"""Share of a person's opening that ``open`` makes at least."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PersonFit:
@@ -69,8 +72,25 @@ def fit_person(values: FloatArray, neutral: FloatArray, basis: ShapeBasis) -> Pe
     if amplitude < SPEAKS_FROM:
         return PersonFit(basis.std.copy(), closed, 1.0, speaks=False)
     ratio[_LEADING:] = np.sqrt(ratio[_LEADING:] * amplitude)
-    gain = basis.std * np.clip(ratio, *GAIN_BOUNDS)
+    ratio = np.clip(ratio, *GAIN_BOUNDS)
+    ratio[0] = np.clip(_opening_ratio(seen, ratio, basis), *GAIN_BOUNDS)
+    gain = basis.std * ratio
     return PersonFit(gain.astype(np.float32), closed, amplitude, speaks=True)
+
+
+def _opening_ratio(seen: FloatArray, ratio: FloatArray, basis: ShapeBasis) -> float:
+    """What ``open`` needs for the lips to part as far as they do in the shot.
+
+    Other components part the lips too. On a face they work with or against ``open`` as the
+    person has it (one who purses the lips with an open jaw parts them less than ``open``
+    says), but what speech asks of them goes nearly its own way. So their share is taken off
+    as if they were independent, and ``open`` makes up what is missing.
+    """
+    slope = opening_slope(basis)
+    asked = _spread((seen @ slope)[:, None])[0]
+    others = slope[1:_LEADING] * basis.std[1:_LEADING] * ratio[1:_LEADING]
+    left = max(float(asked) ** 2 - float(others @ others), (_LEAST_OWN * float(asked)) ** 2)
+    return float(np.sqrt(left)) / float(slope[0] * basis.std[0])
 
 
 def closed_shape(seen: FloatArray, neutral: FloatArray, basis: ShapeBasis) -> FloatArray:

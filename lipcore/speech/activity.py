@@ -103,11 +103,13 @@ def level_gain(samples: FloatArray) -> float:
     return float(np.clip(_LOUD_RMS / loud, 1 / _MOST_GAIN, _MOST_GAIN))
 
 
-def speech_probability(dialogue: Dialogue) -> FloatArray:
+def speech_probability(dialogue: Dialogue, *, gain: float | None = None) -> FloatArray:
     """Probability of speech in each stretch of 512 samples (32 ms).
 
     Args:
         dialogue: At 16 kHz.
+        gain: Of the samples, where they are part of a longer dialogue; None takes what
+            ``level_gain`` says of them.
 
     Returns:
         ``(ceil(samples / 512),)`` in 0-1.
@@ -119,7 +121,8 @@ def speech_probability(dialogue: Dialogue) -> FloatArray:
     if dialogue.sample_rate_hz != 16_000:
         raise ConfigError(f"speech is detected at 16000 Hz, not at {dialogue.sample_rate_hz}")
     session = _session()
-    samples, gain = dialogue.samples, np.float32(level_gain(dialogue.samples))
+    samples = dialogue.samples
+    factor = np.float32(level_gain(samples) if gain is None else gain)
     count = -(-len(samples) // _CHUNK)
     out = np.zeros(count, np.float32)
     state = np.zeros((2, 1, 128), np.float32)
@@ -129,7 +132,7 @@ def speech_probability(dialogue: Dialogue) -> FloatArray:
         chunk = samples[index * _CHUNK : (index + 1) * _CHUNK]
         window[:, :_CONTEXT] = window[:, -_CONTEXT:]
         window[:, _CONTEXT:] = 0
-        window[0, _CONTEXT : _CONTEXT + len(chunk)] = chunk * gain
+        window[0, _CONTEXT : _CONTEXT + len(chunk)] = chunk * factor
         probability, state = session.run(None, {"input": window, "state": state, "sr": rate})
         out[index] = probability[0, 0]
     return out

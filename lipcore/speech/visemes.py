@@ -8,7 +8,7 @@ rounding of the consonants beside them; closures rule the opening and nothing el
 
 Source: Cohen and Massaro, *Modeling coarticulation in synthetic visual speech*, 1993. We
 differ in one point: a blend never quite shuts a mouth, so the opening of m, b and p is
-forced to 0 in the middle of the closure.
+forced to 0 in the middle of the closure, and that of f and v to the lip on the teeth.
 """
 
 from __future__ import annotations
@@ -39,13 +39,18 @@ class Viseme:
     """Of the others."""
     reach_s: float
     """Time in which the dominance falls to 1/e beyond the sound's own span."""
-    closes: bool = False
-    """The lips meet."""
+    most_opening: float | None = None
+    """No more than this opening is left in the middle of the sound; 0 where the lips meet."""
+
+    @property
+    def closes(self) -> bool:
+        """The lips meet."""
+        return self.most_opening == 0
 
 
 _SILENCE = Viseme((0.0, 0.0, 0.0, 0.0, 0.0), 1.2, 1.0, 0.06)
-_CLOSURE = Viseme((0.0, 0.0, 0.0, -0.2, 0.0), 6.0, 0.25, 0.025, closes=True)
-_LIP_TEETH = Viseme((0.35, 0.1, -0.2, 0.5, -1.0), 3.0, 0.8, 0.03)
+_CLOSURE = Viseme((0.0, 0.0, 0.0, -0.2, 0.0), 6.0, 0.25, 0.025, most_opening=0.0)
+_LIP_TEETH = Viseme((0.35, 0.1, -0.2, 0.5, -1.0), 3.0, 0.8, 0.03, most_opening=0.35)
 _TONGUE_TIP = Viseme((0.9, 0.2, 0.0, 0.0, 0.0), 0.8, 0.2, 0.04)
 _SIBILANT = Viseme((0.7, 0.5, 0.0, 0.2, 0.2), 1.4, 0.5, 0.04)
 _HUSHING = Viseme((0.9, -0.8, 1.2, 0.6, 0.3), 1.4, 1.4, 0.06)
@@ -135,7 +140,7 @@ def shapes_of_phonemes(
     timed = [TimedViseme(_SILENCE, -1e3, 0.0), *timed, TimedViseme(_SILENCE, end, 1e9)]
     weighted = np.zeros((len(times), len(PARAMETERS)))
     total = np.full((len(times), len(PARAMETERS)), 1e-9)
-    shut = np.zeros(len(times))
+    least = np.full(len(times), np.inf)
     for item in timed:
         strength = np.array([item.viseme.opening_dominance] + [item.viseme.rounding_dominance] * 4)
         outside = np.maximum(np.maximum(item.start_s - times, times - item.end_s), 0.0)
@@ -143,10 +148,12 @@ def shapes_of_phonemes(
         dominance = strength * np.exp(-outside[near, None] / item.viseme.reach_s)
         weighted[near] += dominance * np.array(item.viseme.target)
         total[near] += dominance
-        if item.viseme.closes:
-            shut = np.maximum(shut, _closure(times, item))
     blended = weighted / total
-    blended[:, 0] *= 1 - shut
+    for item in timed:
+        if item.viseme.most_opening is not None:
+            above = np.maximum(blended[:, 0] - item.viseme.most_opening, 0)
+            least = np.minimum(least, blended[:, 0] - above * _closure(times, item))
+    blended[:, 0] = np.minimum(blended[:, 0], least)
     shapes = np.zeros((len(times), len(names)), np.float32)
     for column, name in enumerate(PARAMETERS):
         shapes[:, list(names).index(name)] = blended[:, column]

@@ -49,7 +49,9 @@ def choose_renderer(
         targets.shown_shape[places],
         targets.angles_deg[places],
         color,
-        InnerMouthPainter(weights, config.device),
+        InnerMouthPainter(
+            weights, config.device, backend=config.backend, cache=Cache(config.cache)
+        ),
         selection=SelectionConfig(exclude_frames=config.exclude_frames),
         feather=config.feather,
     )
@@ -61,12 +63,14 @@ def choose_renderer(
             hint="Run `lipcore adapt PLATE --out shot.safetensors`, then render with "
             "--weights base+shot.safetensors.",
         )
+    from lipcore.synthesis.latent_networks import LatentNetworks
     from lipcore.synthesis.latent_renderer import LatentRenderer
-    from lipcore.synthesis.latent_shot import encode_shot, load_path
+    from lipcore.synthesis.latent_shot import encode_shot
 
-    path = load_path(weights, config.device)
-    encoded = encode_shot(plate, analysis, path, weights, color, Cache(config.cache), progress)
+    cache = Cache(config.cache)
+    networks = LatentNetworks(weights, config.backend, config.device, cache)
+    encoded = encode_shot(plate, analysis, networks, weights, color, cache, progress)
     return LatentRenderer(
-        config.synthesis, targets, track, path, encoded, color, config.detail, shot,
+        config.synthesis, targets, track, networks, encoded, color, config.detail, shot,
         feather=config.feather,
     )

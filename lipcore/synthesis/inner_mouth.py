@@ -5,16 +5,16 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from lipcore.models.checkpoint import shared_network
+from lipcore.cache import Cache
 from lipcore.models.inner_mouth import (
     BOX_HEIGHT,
     BOX_ORIGIN,
     BOX_SIDE,
     BOX_WIDTH,
 )
+from lipcore.runtime.backends import open_graph
+from lipcore.runtime.graphs import build_graph
 from lipcore.synthesis.warp import MouthFrame, MouthWarp, interocular_px, look_up
 from lipcore.tracking.head import (
     CROP_ORIGIN,
@@ -100,12 +100,16 @@ class InnerMouthPainter:
         weights: Where the inner-mouth network comes from. Without one in them, the source's
             own inner mouth is stretched instead.
         device: Where the network runs.
+        backend: What runs it, see ``runtime.backends``.
+        cache: Keeps what the backend builds.
     """
 
-    def __init__(self, weights: WeightsSet, device: str = "cpu") -> None:
-        self._device = device
+    def __init__(
+        self, weights: WeightsSet, device: str = "cpu", *, backend: str = "torch",
+        cache: Cache | None = None,
+    ) -> None:
         self._network = (
-            shared_network(weights.file(_KIND), kind=_KIND, device=device)
+            open_graph(build_graph(_KIND, weights), backend, device=device, cache=cache)
             if weights.has(_KIND)
             else None
         )
@@ -167,14 +171,13 @@ class InnerMouthPainter:
         """The network's inner mouth over the window, ``(h, w, 3)``."""
         assert self._network is not None
         box, source_box = mouth_box(wanted), mouth_box(taken)
-        with torch.inference_mode():
-            painted = self._network(
-                self._tensor(box_picture(skin, window, box, pixel_aspect)),
-                self._tensor(box_inside(wanted, box)),
-                self._tensor(box_picture(shown, covered, source_box, pixel_aspect)),
-                self._tensor(box_inside(taken, source_box)),
-            )
-        picture = painted[0].permute(1, 2, 0).float().cpu().numpy()
+        (painted,) = self._network.run(
+            _planes(box_picture(skin, window, box, pixel_aspect)),
+            _planes(box_inside(wanted, box)),
+            _planes(box_picture(shown, covered, source_box, pixel_aspect)),
+            _planes(box_inside(taken, source_box)),
+        )
+        picture = painted[0].transpose(1, 2, 0)
         matrix = _window_to_box(window, box, pixel_aspect)
         made = cv2.warpAffine(
             np.ascontiguousarray(picture), matrix, (window.width, window.height),
@@ -182,6 +185,8 @@ class InnerMouthPainter:
         )
         return np.asarray(made, np.float32)
 
-    def _tensor(self, picture: FloatArray) -> Tensor:
-        planes = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
-        return torch.from_numpy(np.ascontiguousarray(planes))[None].to(self._device)
+
+def _planes(picture: FloatArray) -> FloatArray:
+    """``(H, W)`` or ``(H, W, 3)`` as a network takes it, ``(1, C, H, W)``."""
+    planes = picture[None] if picture.ndim == 2 else picture.transpose(2, 0, 1)
+    return np.ascontiguousarray(planes[None], np.float32)

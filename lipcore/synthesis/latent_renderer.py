@@ -12,18 +12,21 @@ the generator gets wrong cancels as well.
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from lipcore.media.color import ColorTransform
-from lipcore.models.latent_path import LatentPath
 from lipcore.shot import Detail
+from lipcore.synthesis.latent_networks import LatentNetworks
 from lipcore.synthesis.latent_shot import LatentShot, from_tensor
 from lipcore.synthesis.matte import inner_mouth_region, mouth_matte, mouth_window
 from lipcore.synthesis.shot_renderer import ShotRenderer
 from lipcore.synthesis.targets import MouthTargets
-from lipcore.synthesis.warp import look_up, warp_mouth
+from lipcore.synthesis.warp import MouthFrame, interocular_px, look_up, warp_mouth
 from lipcore.tracking.align import uncrop_map
 from lipcore.types import FaceTrack, FloatArray, Frame, Patch, Window
+
+_SHUT, _APART = 0.008, 0.03
+"""Gaps between the wanted inner lips, interocular units: the shot's own lips below the first,
+the generator's above the second."""
 
 
 class LatentRenderer:
@@ -33,12 +36,12 @@ class LatentRenderer:
         name: ``latent`` or ``adapted``, for the log.
         targets: What is drawn, over the frames of the render.
         track: The face over the same frames.
-        path: The latent networks.
+        networks: The latent networks.
         encoded: The shot as they see it.
         color: Between the plate's encoding and display-referred values.
         detail: ``none`` is the decoder alone; ``transport`` carries the plate's residual;
-            ``bank`` also takes the inner mouth from the shot's own frames.
-        shot: Supplies that inner mouth.
+            ``bank`` also takes the inner mouth, and lips that touch, from the shot's own frames.
+        shot: Supplies them.
         feather: Softness of the matte, interocular units.
     """
 
@@ -47,7 +50,7 @@ class LatentRenderer:
         name: str,
         targets: MouthTargets,
         track: FaceTrack,
-        path: LatentPath,
+        networks: LatentNetworks,
         encoded: LatentShot,
         color: ColorTransform,
         detail: Detail,
@@ -58,7 +61,7 @@ class LatentRenderer:
         self.name = name
         self._targets = targets
         self._track = track
-        self._path = path
+        self._networks = networks
         self._encoded = encoded
         self._color = color
         self._detail = detail
@@ -67,7 +70,7 @@ class LatentRenderer:
 
     @property
     def sources(self) -> dict[int, tuple[tuple[int, float], ...]]:
-        """See ``MouthRenderer``: of the inner mouth, where the bank supplies it."""
+        """See ``MouthRenderer``: of the inner mouth and shut lips, where the bank supplies them."""
         return self._shot.sources if self._detail == "bank" else {}
 
     def render(self, frame: Frame) -> Patch | None:
@@ -100,18 +103,32 @@ class LatentRenderer:
             keep = 1 - warp.inside[..., None]
             made = made + keep * look_up(residual, window, warp.lookup)
         if self._detail == "bank":
-            made = self._shot.draw_inside(frame.number, made, new, window)
+            shut = _shut_share(new)
+            if shut < 1:
+                made = self._shot.draw_inside(frame.number, made, new, window)
+            if shut > 0:
+                lips = self._shot.draw_mouth(frame.number, old, new, window, plate, alpha)
+                made = made + np.float32(shut) * (lips - made)
         alpha *= np.float32(min(1.0, strength * 10))
         rgb = self._color.from_display(made) * alpha[..., None]
         return Patch(window, rgb.astype(np.float32), alpha, hard)
 
     def _crops(self, index: int) -> tuple[FloatArray, FloatArray]:
         """(the new crop, the plate's own mouth as drawn), ``(S, S, 3)`` display-referred."""
-        pose = torch.from_numpy(np.array(self._encoded.pose[index], np.float32))[None]
-        shape = torch.from_numpy(self._targets.values[index].astype(np.float32))[None]
-        latents = self._path.generate(pose, self._encoded.reference, shape)
-        drawn = from_tensor(self._path.decode(latents))[0]
+        pose = np.array(self._encoded.pose[index], np.float32)[None]
+        shape = self._targets.values[index].astype(np.float32)[None]
+        drawn = from_tensor(self._networks.draw(pose, self._encoded.reference, shape))[0]
         return drawn, np.array(self._encoded.plate[index], np.float32)
+
+
+def _shut_share(wanted: FloatArray) -> float:
+    """How much of the lips the shot's own frames draw: all where they are to touch.
+
+    The generator has seen few mouths that are truly shut, and leaves a slit.
+    """
+    opening = MouthFrame.of(wanted).opening / interocular_px(wanted)
+    apart = float(np.clip((opening - _SHUT) / (_APART - _SHUT), 0, 1))
+    return 1 - apart * apart * (3 - 2 * apart)
 
 
 def _from_crop(picture: FloatArray, place: FloatArray) -> FloatArray:

@@ -21,15 +21,16 @@ from lipcore.cache import Cache, make_key
 from lipcore.media.color import ColorTransform
 from lipcore.media.plate import Plate
 from lipcore.models.checkpoint import hash_file
-from lipcore.models.latent_path import LatentPath, apply_delta, load_delta
 from lipcore.models.pose_mask import lower_face_box
+from lipcore.runtime.backends import BACKENDS
+from lipcore.synthesis.latent_networks import LatentNetworks
 from lipcore.tracking.align import crop, track_pose
 from lipcore.tracking.head import apply_similarity
 from lipcore.types import BoolArray, FaceTrack, FloatArray, Frame
 from lipcore.weights import WeightsSet
 
 _POSE, _PLATE, _REFERENCE = "pose.npy", "plate.npy", "reference.npy"
-_VERSION = 2
+_VERSION = 3
 _NETWORKS = ("vqgan_face", "vqgan_pose", "generator")
 
 
@@ -44,19 +45,6 @@ class LatentShot:
     the shape that the plate shows. Whatever it gets wrong of this face, it gets wrong here too."""
     reference: Tensor
     """``(1, D, h, w)`` latents of the closed-mouth reference frame."""
-
-
-def load_path(weights: WeightsSet, device: str) -> LatentPath:
-    """The latent networks of a set, with its adaptation where it has one.
-
-    Raises:
-        WeightsError: A network is absent, damaged, or does not fit.
-    """
-    # Continuous latents keep more of the teeth than codes do, at this size of codebook.
-    path = LatentPath.load(weights, device=device, latents="continuous")
-    if weights.adaptation is not None:
-        apply_delta(path, load_delta(weights.adaptation))
-    return path
 
 
 def reference_frame(analysis: ShotAnalysis, drawable: BoolArray) -> int:
@@ -108,7 +96,7 @@ def from_tensor(crops: Tensor) -> FloatArray:
 def encode_shot(
     plate: Plate,
     analysis: ShotAnalysis,
-    path: LatentPath,
+    networks: LatentNetworks,
     weights: WeightsSet,
     color: ColorTransform,
     cache: Cache,
@@ -119,7 +107,7 @@ def encode_shot(
     Args:
         plate: The plate.
         analysis: Its track, over the frames to encode.
-        path: The latent networks.
+        networks: The latent networks.
         weights: Where they came from.
         color: Between the plate's encoding and display-referred values.
         cache: Where the result is kept.
@@ -127,32 +115,33 @@ def encode_shot(
     """
     track = analysis.track
     seen = np.isfinite(track.landmarks).all(axis=(1, 2))
-    size = path.crop_px
+    size = networks.crop_px
 
     def build(folder: Path) -> None:
         count = len(track.frames)
         pose = None
         through = _array_on_disk(folder / _PLATE, (count, size, size, 3))
         still = plate.read(track.frames.first + reference_frame(analysis, seen))
-        reference = path.encode(to_tensor(crop_of(still, track, color, size)[None]))
+        reference = networks.encode(to_tensor(crop_of(still, track, color, size)[None]))
         np.save(folder / _REFERENCE, reference.cpu().numpy())
         for i, frame in enumerate(plate.stream(track.frames)):
             progress("encode", i + 1, count)
             if not seen[i]:
                 continue
             picture = to_tensor(crop_of(frame, track, color, size)[None])
-            hidden = path.encode_pose(picture, torch.from_numpy(boxes_of(track, [i])))
+            hidden = networks.encode_pose(picture, boxes_of(track, [i]))
             if pose is None:
                 pose = _array_on_disk(folder / _POSE, (count, *hidden.shape[1:]))
-            pose[i] = hidden[0].cpu().numpy()
-            shape = torch.from_numpy(analysis.values[i].astype(np.float32))[None]
-            through[i] = from_tensor(path.decode(path.generate(hidden, reference, shape)))[0]
+            pose[i] = hidden[0]
+            shape = analysis.values[i].astype(np.float32)[None]
+            through[i] = from_tensor(networks.draw(hidden, reference, shape))[0]
         del through, pose  # flushed to disk before the entry is sealed
 
     adaptation = None if weights.adaptation is None else hash_file(weights.adaptation)
     key = make_key(
         _VERSION, plate.content_key(), track.frames, track.track_id, color.colorspace,
         color.exposure, [hash_file(weights.file(kind)) for kind in _NETWORKS], adaptation,
+        networks.backend, BACKENDS[networks.backend].version(),
     )
     folder, _ = cache.entry("latents", key, build)
     return LatentShot(

@@ -100,8 +100,7 @@ class ShotRenderer:
 
     def render(self, frame: Frame) -> Patch | None:
         """See ``MouthRenderer``."""
-        sources = self._sources.get(frame.number)
-        if sources is None:
+        if frame.number not in self._sources:
             return None
         index = self._targets.frames.index(frame.number)
         old, new = self._targets.shown[index], self._targets.wanted[index]
@@ -116,14 +115,36 @@ class ShotRenderer:
         plate = self._color.to_display(
             np.ascontiguousarray(frame.rgb[window.slices_in(frame.window)])
         )
-        common = shared_skin(old, new, window, self._aspect)
-        made = np.zeros_like(plate)
-        for source, share in sources:
-            made += np.float32(share) * self._draw(source, new, window, plate, alpha, common)
+        made = self.draw_mouth(frame.number, old, new, window, plate, alpha)
         strength = min(1.0, float(self._targets.strength[index]) * 10)
         alpha *= np.float32(strength)
         rgb = self._color.from_display(made) * alpha[..., None]
         return Patch(window, rgb.astype(np.float32), alpha, hard)
+
+    def draw_mouth(
+        self,
+        number: int,
+        old: FloatArray,
+        new: FloatArray,
+        window: Window,
+        plate: FloatArray,
+        alpha: FloatArray,
+    ) -> FloatArray:
+        """The new mouth from the shot's own frames, ``(h, w, 3)`` display-referred.
+
+        Args:
+            number: The frame.
+            old: ``(478, 3)`` landmarks of the plate, square pixels.
+            new: ``(478, 3)`` landmarks of the new mouth.
+            window: Plate pixels to draw.
+            plate: ``(h, w, 3)`` the plate there, display-referred: its light is matched.
+            alpha: ``(h, w)`` the matte there.
+        """
+        common = shared_skin(old, new, window, self._aspect)
+        made = np.zeros_like(plate)
+        for source, share in self._sources[number]:
+            made += np.float32(share) * self._draw(source, new, window, plate, alpha, common)
+        return made
 
     def draw_inside(
         self, number: int, made: FloatArray, new: FloatArray, window: Window

@@ -20,6 +20,10 @@ _LIPS = (
 _TOUCHING, _APART = 0.01, 0.035
 """Gaps between inner lips, interocular units: closed below, untouched above."""
 
+_WIDTH_COUNTS = 2.0
+"""Of a source's width against its opening: corners that are drawn out leave folds behind, so
+a mouth is better taken at the width that it shall have."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MouthTargets:
@@ -131,5 +135,7 @@ def _features(head: FloatArray, lips: list[int], lower: list[int]) -> FloatArray
     points = head[lips] * np.array([1, 1, 0.5], np.float32) / np.sqrt(len(lips))
     gap = head[lower.index(14), 1] - head[lower.index(13), 1]
     width = head[lower.index(291), 0] - head[lower.index(61), 0]
-    out: FloatArray = np.concatenate([points.reshape(-1), [gap, width]]).astype(np.float32)
+    out: FloatArray = np.concatenate(
+        [points.reshape(-1), [gap, _WIDTH_COUNTS * width]]
+    ).astype(np.float32)
     return out

@@ -54,11 +54,30 @@ def flatten(read: ReadTimeline, *, skip_tracks: Sequence[str] = ()) -> list[Segm
         read: The timeline.
         skip_tracks: Names of tracks that are looked through, as titles are.
     """
-    stack = read.timeline.tracks
-    length = int(-(-duration_s(stack) * read.rate // 1))
     walk = _Walk(read.rate, frozenset(skip_tracks))
-    place = _Place(((0, length),), Retime())
-    return sorted(walk.enter(stack, place), key=lambda s: s.first)
+    return sorted(walk.enter(read.timeline.tracks, _whole(read)), key=lambda s: s.first)
+
+
+def flatten_sound(read: ReadTimeline, tracks: Sequence[Any]) -> list[Segment]:
+    """The segments of sound tracks in record order; several may sound at once.
+
+    Args:
+        read: The timeline.
+        tracks: Tracks of the timeline's own stack; a disabled one gives nothing.
+    """
+    stack = read.timeline.tracks
+    walk = _Walk(read.rate, frozenset(), otio.schema.TrackKind.Audio)
+    inside = walk.within(stack, _whole(read))
+    found: list[Segment] = []
+    for track in tracks:
+        span = (Fraction(0), duration_s(track))
+        found += walk.enter(track, walk.cut(inside, list(inside.runs), span))
+    return sorted(found, key=lambda s: s.first)
+
+
+def _whole(read: ReadTimeline) -> _Place:
+    length = int(-(-duration_s(read.timeline.tracks) * read.rate // 1))
+    return _Place(((0, length),), Retime())
 
 
 def duration_s(item: Any) -> Fraction:
@@ -91,30 +110,36 @@ def start_s(item: Any) -> Fraction:
 
 
 class _Walk:
-    def __init__(self, rate: Fraction, skip: frozenset[str]) -> None:
+    def __init__(
+        self, rate: Fraction, skip: frozenset[str], kind: str = otio.schema.TrackKind.Video
+    ) -> None:
         self._rate = rate
         self._skip = skip
+        self._kind = kind
 
     def enter(self, item: Any, place: _Place) -> Iterator[Segment]:
         """Segments of an item; ``place.retime`` leads to the time within it, from 0."""
         if not item.enabled or not place.runs:
             return
-        steps, unknown = _effects(item)
-        retime = place.retime
-        for step in steps:
-            retime = retime.then(step)
-        retime = retime.then(Linear(Fraction(1), start_s(item)))
-        inner = replace(
-            place, retime=retime, parents=(*place.parents, item),
-            unknown=(*place.unknown, *unknown),
-        )
+        inner = self.within(item, place)
         if isinstance(item, otio.schema.Clip):
             for first, end in place.runs:
-                yield Segment(first, end, item, retime, place.parents, inner.unknown)
+                yield Segment(first, end, item, inner.retime, place.parents, inner.unknown)
         elif isinstance(item, otio.schema.Track):
             yield from self._track(item, inner)
         elif isinstance(item, otio.core.Composition):
             yield from self._stack(item, inner)
+
+    def within(self, item: Any, place: _Place) -> _Place:
+        """The same record frames, led on through an item's effects into its content."""
+        steps, unknown = _effects(item)
+        retime = place.retime
+        for step in steps:
+            retime = retime.then(step)
+        return replace(
+            place, retime=retime.then(Linear(Fraction(1), start_s(item))),
+            parents=(*place.parents, item), unknown=(*place.unknown, *unknown),
+        )
 
     def _stack(self, stack: Any, place: _Place) -> Iterator[Segment]:
         runs = list(place.runs)
@@ -122,13 +147,14 @@ class _Walk:
             if not isinstance(child, otio.core.Item) or not self._is_seen(child):
                 continue
             span = (Fraction(0), duration_s(child))
-            found = list(self.enter(child, self._cut(place, runs, span)))
+            found = list(self.enter(child, self.cut(place, runs, span)))
             yield from found
-            runs = _without(runs, [(s.first, s.end) for s in found])
+            if self._kind == otio.schema.TrackKind.Video:  # sounds do not hide each other
+                runs = _without(runs, [(s.first, s.end) for s in found])
 
     def _is_seen(self, child: Any) -> bool:
         if isinstance(child, otio.schema.Track):
-            return child.kind == otio.schema.TrackKind.Video and child.name not in self._skip
+            return child.kind == self._kind and child.name not in self._skip
         return True
 
     def _track(self, track: Any, place: _Place) -> Iterator[Segment]:
@@ -141,7 +167,7 @@ class _Walk:
             at += span[1]
             if isinstance(child, otio.schema.Gap):
                 continue
-            inside = self._cut(place, runs, span)
+            inside = self.cut(place, runs, span)
             moved = replace(inside, retime=inside.retime.then(Linear(Fraction(1), -span[0])))
             found = list(self.enter(child, moved))
             if not found:
@@ -180,7 +206,7 @@ class _Walk:
             found[-1] = replace(found[-1], fade_out=max(last.fade_out, reach))
         return found
 
-    def _cut(self, place: _Place, runs: Runs, span: tuple[Fraction, Fraction]) -> _Place:
+    def cut(self, place: _Place, runs: Runs, span: tuple[Fraction, Fraction]) -> _Place:
         """The part of the open record frames in which a child's span is seen."""
         if not runs:
             return replace(place, runs=())

@@ -6,21 +6,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import opentimelineio as otio
 
 from lipcore.errors import ConfigError
-from lipcore.media.plate import Plate
+from lipcore.media.plate import MissingPolicy, Plate
+from lipcore.shot import DEFAULT_SPEAKER
 from lipcore.timeline.flatten import Segment, flatten
-from lipcore.timeline.media_links import MediaFinder, source_origin
+from lipcore.timeline.media_links import (
+    MediaFinder,
+    source_origin,
+    stated_rate,
+    times_of_plate,
+)
 from lipcore.timeline.read import ReadTimeline
 from lipcore.timeline.settings import ShotSettings, settings_of
 from lipcore.timeline.times import timecode
-from lipcore.types import Dialogue
+from lipcore.timeline.voice import find_speech, spoken_s
+from lipcore.types import Dialogue, PlateInfo
 
-_BLOCK_S = Fraction(1, 50)
-_QUIET = 0.003
-"""RMS below which a dub is silent: -50 dB."""
+_Missing = otio.schema.ImageSequenceReference.MissingFramePolicy
+_POLICIES: dict[Any, MissingPolicy] = {_Missing.hold: "hold", _Missing.black: "black"}
 
 
 @dataclass(slots=True)
@@ -35,7 +42,12 @@ class ShotPlan:
     """The media's frame of each record frame, transitions and handles included."""
     lead: int = 0
     """How many of ``numbers`` come before the first record frame of the cut."""
+    missing_frame: MissingPolicy = "error"
+    """What stands in for absent frames of its sequence."""
+    whole: bool = True
+    """No frame is absent from the take between those that are shown."""
     dialogue_s: float = 0.0
+    """Seconds of speech that fall between the shot's cuts."""
     problem: str = ""
     """Why the shot is passed through; empty where it is rendered."""
     kept: bool = False
@@ -56,6 +68,7 @@ class ShotPlan:
             "source": [cut[0], cut[-1]] if cut else _stated(self.segment, read.rate),
             "speed": "varies" if speed is None else str(speed),
             "media": "" if self.media is None else str(self.media),
+            "speaker": self.settings.speaker or DEFAULT_SPEAKER,
             "dialogue_s": round(self.dialogue_s, 2),
             "settings": self.settings.stated(),
             "action": self._action(),
@@ -90,7 +103,6 @@ def plan_shots(
     Raises:
         ConfigError: Settings are unknown, or of a shot that is not there.
     """
-    loud = None if dub is None else _loud_blocks(dub)
     shots = []
     for number, segment in enumerate(flatten(read, skip_tracks=skip_tracks), 1):
         shot = ShotPlan(number, f"{number:04d}_{_plain(segment.clip.name)}", segment)
@@ -99,8 +111,6 @@ def plan_shots(
         for key in (str(number), shot.name):
             if settings and key in settings:
                 shot.settings = settings[key].over(shot.settings)
-        if loud is not None:
-            shot.dialogue_s = _spoken(loud, segment, read.rate)
         found = finder.find(segment.clip)
         shot.media, shot.problem = found.path, found.problem
         if segment.unknown_effects:
@@ -111,15 +121,25 @@ def plan_shots(
             shot.problem = "excluded by a mark"
         if shot.problem or shot.media is None:
             continue
-        plate = finder.plate(shot.media)
+        plate = finder.plate(shot.media, stated_rate(segment.clip))
         if isinstance(plate, str):
             shot.problem = plate
             continue
         _map_frames(shot, read.rate, plate, handles)
+    check_names(shots, settings or ())
+    if dub is not None:
+        _listen(shots, dub, read.rate)
+    return shots
+
+
+def _listen(shots: Sequence[ShotPlan], dub: Dialogue, rate: Fraction) -> None:
+    """Fill in how much of the dub is spoken in each shot."""
+    spans = [(s.segment.first / rate, s.segment.end / rate) for s in shots]
+    speech = find_speech(dub, spans)
+    for shot, (start, end) in zip(shots, spans, strict=True):
+        shot.dialogue_s = spoken_s(speech, start, end)
         if not shot.problem and shot.dialogue_s == 0:
             shot.problem = "no dialogue"
-    check_names(shots, settings or ())
-    return shots
 
 
 def check_names(shots: Sequence[ShotPlan], asked: Iterable[str]) -> None:
@@ -138,7 +158,7 @@ def check_names(shots: Sequence[ShotPlan], asked: Iterable[str]) -> None:
 
 def table(shots: Sequence[ShotPlan], read: ReadTimeline) -> str:
     """The rows as text."""
-    head = ("shot", "record", "source", "speed", "dialogue", "media", "what")
+    head = ("shot", "record", "source", "speed", "speaker", "dialogue", "media", "what")
     rows: list[tuple[str, ...]] = [head]
     for shot in shots:
         row = shot.row(read)
@@ -146,7 +166,7 @@ def table(shots: Sequence[ShotPlan], read: ReadTimeline) -> str:
         assert isinstance(source, list)
         rows.append((
             shot.name, f"{record.first}-{record.end - 1}", f"{source[0]}-{source[1]}",
-            str(row["speed"]), f"{shot.dialogue_s:.2f} s",
+            str(row["speed"]), str(row["speaker"]), f"{shot.dialogue_s:.2f} s",
             "-" if shot.media is None else shot.media.name,
             "; ".join([str(row["action"]), *_told(shot), *shot.warnings]),
         ))  # fmt: skip
@@ -161,7 +181,8 @@ def table(shots: Sequence[ShotPlan], read: ReadTimeline) -> str:
 
 def _told(shot: ShotPlan) -> list[str]:
     """Settings of a shot that is rendered, as words."""
-    return [] if shot.problem else [f"{k} {v}" for k, v in shot.settings.stated().items()]
+    told = {k: v for k, v in shot.settings.stated().items() if k != "speaker"}
+    return [] if shot.problem else [f"{k} {v}" for k, v in told.items()]
 
 
 def _map_frames(shot: ShotPlan, rate: Fraction, plate: Plate, handles: int) -> None:
@@ -169,7 +190,9 @@ def _map_frames(shot: ShotPlan, rate: Fraction, plate: Plate, handles: int) -> N
     segment, info = shot.segment, plate.info
     cut = range(segment.first, segment.end)
     times = [segment.retime.position(n, rate) for n in (cut[0], cut[-1])]
-    origin, warning = source_origin(segment.clip, plate, min(times), max(times))
+    origin, warning = source_origin(
+        segment.clip, times_of_plate(plate), min(times), max(times)
+    )
     if origin is None:
         shot.problem = warning
         return
@@ -190,13 +213,35 @@ def _map_frames(shot: ShotPlan, rate: Fraction, plate: Plate, handles: int) -> N
     high = stop
     while high < len(wide) and inside[high]:
         high += 1
-    missing = frozenset(info.missing)
-    shot.numbers = tuple(info.frames.first + index for index in found[low:high])
+    shot.numbers = _on_steps(segment.clip.media_reference, info, found[low:high])
     shot.lead = start - low
-    if missing.intersection(shot.numbers):
-        shot.problem = f"frame {min(missing.intersection(shot.numbers))} is missing"
+    _apply_missing(shot, info)
     if shot.lead < segment.fade_in:
         shot.warnings.append("the media is too short for its transition")
+
+
+def _on_steps(media: Any, info: PlateInfo, found: Sequence[int]) -> tuple[int, ...]:
+    """Numbers of a media's frames by position; a sequence on twos shows each file for two."""
+    numbers = [info.frames.first + index for index in found]
+    step = getattr(media, "frame_step", 1)
+    if step > 1:
+        numbers = [n - (n - media.start_frame) % step for n in numbers]
+    return tuple(max(n, info.frames.first) for n in numbers)
+
+
+def _apply_missing(shot: ShotPlan, info: PlateInfo) -> None:
+    """What the timeline wants where frames of a sequence are absent."""
+    low, high = min(shot.numbers), max(shot.numbers)
+    shot.whole = not any(low <= n <= high for n in info.missing)
+    absent = frozenset(info.missing).intersection(shot.numbers)
+    if not absent:
+        return
+    policy = getattr(shot.segment.clip.media_reference, "missing_frame_policy", None)
+    shot.missing_frame = _POLICIES.get(policy, "error")
+    if shot.missing_frame == "error":
+        shot.problem = f"frame {min(absent)} is missing"
+    else:
+        shot.warnings.append(f"{len(absent)} frames are missing: {shot.missing_frame}")
 
 
 def _stated(segment: Segment, rate: Fraction) -> list[int]:
@@ -211,20 +256,3 @@ def _plain(name: str) -> str:
     """A name that any file system takes."""
     kept = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(name).stem)
     return kept.strip("_")[:60] or "clip"
-
-
-def _loud_blocks(dub: Dialogue) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Which 20 ms of a dub are not silent."""
-    size = int(dub.sample_rate_hz * _BLOCK_S)
-    framed = np.resize(dub.samples, (len(dub.samples) // size, size))
-    loud: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
-        np.einsum("bs,bs->b", framed, framed) / size > _QUIET**2
-    )
-    return loud
-
-
-def _spoken(
-    loud: np.ndarray[tuple[int], np.dtype[np.bool_]], segment: Segment, rate: Fraction
-) -> float:
-    first, end = (int(n / rate / _BLOCK_S) for n in (segment.first, segment.end))
-    return float(loud[first:end].sum() * _BLOCK_S)

@@ -14,8 +14,8 @@ import opentimelineio as otio
 from lipcore.errors import ConfigError, DependencyError
 from lipcore.timeline.times import exact_rate
 
-_INSTALL = "Run: pip install 'lipcore[timelines]'"
-_ADAPTERS = {
+INSTALL = "Run: pip install 'lipcore[timelines]'"
+ADAPTERS = {
     ".edl": "cmx_3600", ".xml": "fcp_xml", ".fcpxml": "fcpx_xml", ".aaf": "AAF", ".ale": "ALE",
 }  # fmt: skip
 _NATIVE = (".otio", ".otioz", ".otiod")
@@ -51,10 +51,10 @@ def read_timeline(path: Path, *, rate: Fraction | None = None) -> ReadTimeline:
     if not path.exists():
         raise ConfigError(f"no timeline at {path}", hint="Give an OTIO, EDL, XML or AAF file.")
     suffix = path.suffix.lower()
-    if suffix not in _NATIVE and suffix not in _ADAPTERS:
+    if suffix not in _NATIVE and suffix not in ADAPTERS:
         raise ConfigError(
             f"{path.name} is of no timeline format that is known",
-            hint=f"Give one of {', '.join((*_NATIVE, *_ADAPTERS))}.",
+            hint=f"Give one of {', '.join((*_NATIVE, *ADAPTERS))}.",
         )
     found = _read(path, suffix, rate)
     timeline = _one_timeline(found, path)
@@ -69,10 +69,19 @@ def read_timeline(path: Path, *, rate: Fraction | None = None) -> ReadTimeline:
     return ReadTimeline(timeline, record, first, tuple(warnings), lost)
 
 
+def find_adapter(suffix: str) -> str | None:
+    """The name of a format's adapter where it is installed; releases spell it differently."""
+    wanted = ADAPTERS.get(suffix, "").lower()
+    names = otio.adapters.available_adapter_names()
+    return next((name for name in names if name.lower() == wanted), None)
+
+
 def _read(path: Path, suffix: str, rate: Fraction | None) -> Any:
-    name = _ADAPTERS.get(suffix)
-    if name and name not in otio.adapters.available_adapter_names():
-        raise DependencyError(f"{suffix} timelines need an adapter: {name}", hint=_INSTALL)
+    name = find_adapter(suffix)
+    if name is None and suffix in ADAPTERS:
+        raise DependencyError(
+            f"{suffix} timelines need an adapter: {ADAPTERS[suffix]}", hint=INSTALL
+        )
     arguments: dict[str, Any] = {}
     if name:
         arguments["adapter_name"] = name

@@ -5,6 +5,10 @@ further down, towards the media, and what is seen is the source frame at the spa
 end, also where time runs backwards. So a reversed clip shows the frames of the forward one in
 the opposite order, at any speed and however deep it is nested, and nothing is rounded before
 the frame number itself.
+
+"At the earlier end" means half a source frame into the span (or its middle, where that comes
+first): frames of 23.976 in a record of 24 are then the nearest ones, where the very start of
+the span would fall short of the second frame by a thousandth and show the first one twice.
 """
 
 from __future__ import annotations
@@ -166,15 +170,22 @@ class Retime:
         """
         if len(self.steps) == 1 and isinstance(self.steps[0], Linear):
             # position * rate is a + b * n: whole numbers all the way, one division a frame.
-            start = self.steps[0].map((Fraction(0), 1 / rate))[0]
+            start, length = self.steps[0].map((Fraction(0), 1 / rate))
             b = self.steps[0].scale / rate * source_rate
-            a = (start - source_start_s) * source_rate
+            a = _seen_at(start - source_start_s, length, source_rate)
             common = a.denominator * b.denominator
             top, step = a.numerator * b.denominator, b.numerator * a.denominator
             return [(top + step * n) // common for n in frames]
-        return [
-            (self.position(n, rate) - source_start_s) * source_rate // 1 for n in frames
-        ]
+        found = []
+        for n in frames:
+            start, length = self.map((n / rate, 1 / rate))
+            found.append(_seen_at(start - source_start_s, length, source_rate) // 1)
+        return found
+
+
+def _seen_at(start_s: Fraction, length_s: Fraction, rate: Fraction) -> Fraction:
+    """The moment of a source's span that is seen, in its frames."""
+    return start_s * rate + min(length_s * rate, Fraction(1)) / 2
 
 
 def effect_steps(

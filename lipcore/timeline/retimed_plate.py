@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from lipcore.cache import make_key
-from lipcore.media.plate import Plate
+from lipcore.media.plate import Plate, SharedTracking
 from lipcore.media.prefetch import Prefetch
 from lipcore.types import Frame, FrameRange, PlateInfo
 
@@ -21,16 +21,25 @@ class RetimedPlate(Plate):
         numbers: The take's frame for each record frame.
         first: Number of the first record frame.
         rate: Record frames a second.
+        tracked: The take's frames in which faces are tracked for several plates at once;
+            None tracks each plate as it is shown.
     """
 
     def __init__(
-        self, source: Plate, numbers: tuple[int, ...], first: int, rate: Fraction
+        self,
+        source: Plate,
+        numbers: tuple[int, ...],
+        first: int,
+        rate: Fraction,
+        *,
+        tracked: FrameRange | None = None,
     ) -> None:
         self._source = source
         self._numbers = numbers
+        self._tracked = tracked
         self._info = replace(
             source.info, frames=FrameRange(first, first + len(numbers) - 1), rate=rate,
-            missing=(), timecode=None, rate_source="option",
+            missing=(), timecode=None, rate_source="option", source_frames=numbers,
         )
 
     @property
@@ -48,7 +57,16 @@ class RetimedPlate(Plate):
         return iter(Prefetch(lambda: self._in_order(frames)))
 
     def content_key(self) -> str:
-        return make_key("retimed", self._source.content_key(), self._numbers, self._info)
+        return make_key(
+            "retimed", self._source.content_key(), self._numbers, self._info, self._tracked
+        )
+
+    def shared_tracking(self, frames: FrameRange) -> SharedTracking | None:
+        if self._tracked is None:
+            return None
+        start = frames.first - self._info.frames.first
+        wanted = self._numbers[start : start + len(frames)]
+        return SharedTracking(self._source, self._tracked, wanted)
 
     def close(self) -> None:
         self._source.close()
@@ -57,13 +75,13 @@ class RetimedPlate(Plate):
         """A take that runs forwards is streamed; otherwise frames are looked up."""
         start = self._info.frames.first
         wanted = self._numbers[frames.first - start : frames.last - start + 1]
-        if any(b < a for a, b in pairwise(wanted)):
-            for number in frames:
-                yield self.read(number)
-            return
-        shown = self._source.stream(FrameRange(wanted[0], wanted[-1]))
+        back = any(b < a for a, b in pairwise(wanted))
+        if back or any(wanted[0] < n < wanted[-1] for n in self._source.info.missing):
+            shown: Iterator[Frame] = (self._source.read(n) for n, _ in groupby(wanted))
+        else:
+            shown = self._source.stream(FrameRange(wanted[0], wanted[-1]))
         held = next(shown)
         for number, source in zip(frames, wanted, strict=True):
-            while held.number < source:
+            while held.number != source:
                 held = next(shown)
             yield replace(held, number=number)

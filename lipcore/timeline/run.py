@@ -18,14 +18,19 @@ from lipcore.media.audio import fit_dialogue
 from lipcore.media.locate import frame_path
 from lipcore.media.output_files import appearing
 from lipcore.media.plate import open_plate
-from lipcore.pipeline import RenderListener, render_shot
+from lipcore.pipeline import RenderListener, RenderResult, render_shot
 from lipcore.shot import RenderConfig, Shot
+from lipcore.timeline.outcome import (
+    FIRST_FRAME,
+    ShotOutcome,
+    result_from_text,
+    result_to_text,
+)
 from lipcore.timeline.plan import ShotPlan
 from lipcore.timeline.retimed_plate import RetimedPlate
+from lipcore.timeline.takes import shared_ranges
 from lipcore.types import Dialogue
 
-FIRST_FRAME = 1001
-"""Number of the first frame of every rendered shot."""
 _SHORTEST_S = Fraction(1, 4)
 
 
@@ -44,7 +49,7 @@ def render_shots(
     out: Path,
     config: RenderConfig,
     listener: RenderListener,
-) -> int:
+) -> list[ShotOutcome]:
     """Render each shot that is planned for it; a shot without a usable face is passed through.
 
     Args:
@@ -56,25 +61,34 @@ def render_shots(
         listener: Told of progress.
 
     Returns:
-        How many frames were drawn anew.
+        The shots that lie rendered in the folder, in record order: those of this run, and
+        those kept from an earlier one.
 
     Raises:
         LipcoreError: See ``render_shot``; a later run goes on where this one ended.
     """
-    drawn = 0
+    outcomes = []
+    tracked = shared_ranges(shots)
     for shot in shots:
-        if shot.problem or shot.kept or shot.media is None:
+        if shot.problem or shot.media is None:
+            continue
+        picture = picture_of(shot, out)
+        sound = picture.parent / "dialogue.wav"
+        if shot.kept:
+            before = _result_before(picture)
+            assert before is not None  # ``rendered_before`` has read it
+            outcomes.append(ShotOutcome(shot, picture, before, sound, rate))
             continue
         listener.log(f"shot {shot.name}")
-        picture = picture_of(shot, out)
         picture.parent.mkdir(parents=True, exist_ok=True)
-        finished = _finished(picture)
         asked = _asked(shot, dub, rate, config)
-        finished.unlink(missing_ok=True)
-        sound = picture.parent / "dialogue.wav"
+        _finished(picture).unlink(missing_ok=True)
         with appearing(sound) as temporary:
             temporary.write_bytes(_cut_dialogue(shot, dub, rate))
-        plate = RetimedPlate(open_plate(shot.media), shot.numbers, FIRST_FRAME, rate)
+        plate = RetimedPlate(
+            open_plate(shot.media, missing=shot.missing_frame), shot.numbers, FIRST_FRAME, rate,
+            tracked=tracked.get(shot.number),
+        )  # fmt: skip
         try:
             result = render_shot(
                 _spoken_by(shot, Shot(shot.media, sound)), _config_of(shot, config), picture,
@@ -83,10 +97,10 @@ def render_shots(
         except FaceError as error:
             shot.problem = error.message
             continue
-        with appearing(finished) as temporary:
-            temporary.write_text(asked, encoding="utf-8")
-        drawn += result.drawn
-    return drawn
+        with appearing(_finished(picture)) as temporary:
+            temporary.write_text(f"{asked}\n{result_to_text(result)}\n", encoding="utf-8")
+        outcomes.append(ShotOutcome(shot, picture, result, sound, rate))
+    return outcomes
 
 
 def rendered_before(
@@ -96,13 +110,24 @@ def rendered_before(
     if shot.problem or shot.media is None:
         return False
     picture = picture_of(shot, out)
-    finished = _finished(picture)
     frames = range(FIRST_FRAME, FIRST_FRAME + len(shot.numbers))
     return (
-        finished.is_file()
+        _result_before(picture) is not None
         and all(frame_path(picture, n).is_file() for n in frames)
-        and finished.read_text(encoding="utf-8") == _asked(shot, dub, rate, config)
+        and _lines(_finished(picture))[0] == _asked(shot, dub, rate, config)
     )
+
+
+def _result_before(picture: Path) -> RenderResult | None:
+    """What an earlier run says of a shot that it finished."""
+    try:
+        return result_from_text(_lines(_finished(picture))[1], picture.parent)
+    except (OSError, LookupError, ValueError, TypeError):
+        return None
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
 
 
 def _spoken_by(shot: ShotPlan, plain: Shot) -> Shot:
@@ -112,6 +137,7 @@ def _spoken_by(shot: ShotPlan, plain: Shot) -> Shot:
 
 def _config_of(shot: ShotPlan, config: RenderConfig) -> RenderConfig:
     told = shot.settings
+    config = replace(config, missing_frame=shot.missing_frame)
     if told.strength is not None:
         config = replace(config, strength=told.strength)
     if told.offset is not None:
@@ -120,14 +146,16 @@ def _config_of(shot: ShotPlan, config: RenderConfig) -> RenderConfig:
 
 
 def _finished(picture: Path) -> Path:
-    """The file that is there once all frames of a shot are; it tells what they show."""
-    return picture.parent / "finished.json"
+    """The file that is there once all frames of a shot are: a line of JSON on what they were
+    made from, and one on what the render left behind."""
+    return picture.parent / "finished.jsonl"
 
 
 def _asked(shot: ShotPlan, dub: Dialogue, rate: Fraction, config: RenderConfig) -> str:
     chosen = _config_of(shot, config)
     said = {
         "media": str(shot.media), "numbers": list(shot.numbers), "speaker": shot.settings.speaker,
+        "missing_frame": shot.missing_frame,
         "strength": chosen.strength, "offset_frames": chosen.offset_frames,
         "dialogue": hashlib.sha256(_cut_dialogue(shot, dub, rate)).hexdigest(),
     }

@@ -13,17 +13,20 @@ from lipcore import __version__
 from lipcore.media.locate import frame_path
 from lipcore.media.output_files import appearing
 from lipcore.media.plate import open_plate
+from lipcore.timeline.formats import FORMATS, write_format
+from lipcore.timeline.outcome import FIRST_FRAME
 from lipcore.timeline.plan import ShotPlan
 from lipcore.timeline.read import ReadTimeline
-from lipcore.timeline.run import FIRST_FRAME, picture_of
+from lipcore.timeline.run import picture_of
 from lipcore.timeline.times import parse_timecode
 
 TRACK = "lipsync"
 
 
 def write_timeline(
-    read: ReadTimeline, shots: Sequence[ShotPlan], out: Path, path: Path, *, language: str = ""
-) -> None:
+    read: ReadTimeline, shots: Sequence[ShotPlan], out: Path, path: Path, *, language: str = "",
+    formats: Sequence[str] = (),
+) -> list[Path]:  # fmt: skip
     """Write an OTIO file; the given timeline stays as it is.
 
     Args:
@@ -32,9 +35,13 @@ def write_timeline(
         out: Folder of the conform.
         path: The new file.
         language: Tag of the dialogue, as ``de`` or ``pt-BR``; named by the track.
+        formats: What else to write beside it: see ``formats``.
+
+    Returns:
+        The files, the OTIO first.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: One cannot be written.
     """
     timeline = read.timeline.deepcopy()
     name = f"{TRACK} {language}".strip()
@@ -61,6 +68,14 @@ def write_timeline(
     timeline.tracks.append(track)
     with appearing(path) as temporary:
         temporary.write_text(otio.adapters.write_to_string(timeline, "otio_json"), "utf-8")
+    written = [path]
+    for name in formats:
+        if name != "otio" and done:
+            written.append(path.with_suffix(FORMATS[name]))
+            if write_format(timeline, name, written[-1], read.rate, read.start_frame):
+                for shot in (shot for shot in done if shot.segment.fade_in):
+                    shot.warnings.append(f"cut in without its transition in {FORMATS[name]}")
+    return written
 
 
 def _clip(shot: ShotPlan, out: Path, rate: Fraction) -> Any:

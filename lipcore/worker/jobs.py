@@ -5,17 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from lipcore.cli.rates import parse_rate
 from lipcore.errors import ConfigError
 from lipcore.media.plate import open_plate
+from lipcore.rates import parse_rate
 from lipcore.types import FrameRange
 from lipcore.worker.cancel import CancelToken
-from lipcore.worker.requests import Adapt, Conform, Job, Plan, Render, Track, parse_frames
+from lipcore.worker.requests import Adapt, Analyse, Conform, Job, Plan, Render, Track, parse_frames
 
 if TYPE_CHECKING:
     from lipcore.types import FaceTrack
@@ -79,6 +78,11 @@ def run_job(params: Job, token: CancelToken, emit: Emit) -> dict[str, object]:
         from lipcore.plan import plan_render
 
         return plan_render(params.shot(), params.settings, params.out).as_dict()
+    if isinstance(params, Analyse):
+        from lipcore.pipeline import analyse_shot
+
+        found = analyse_shot(params.shot(), params.settings, listener=listener)
+        return {"frames": str(found.track.frames), "cached": found.cached}
     if isinstance(params, Render):
         from lipcore.pipeline import render_shot
 
@@ -103,7 +107,7 @@ def _track(params: Track, listener: JobListener) -> dict[str, object]:
         missing=params.missing_frame,
     ) as plate:  # fmt: skip
         frames = _inside(parse_frames(params.frames), plate.info.frames)
-        tracks, cached = find_tracks(
+        tracks, _, cached = find_tracks(
             plate, frames, color=ColorTransform.of_plate(plate), cache=Cache(params.cache),
             progress=listener.progress,
         )
@@ -137,42 +141,25 @@ def describe_track(track: FaceTrack) -> dict[str, object]:
 
 
 def _conform(params: Conform, listener: JobListener, emit: Emit) -> dict[str, object]:
-    from lipcore.media.audio import load_dialogue
-    from lipcore.timeline.choose import choose_shots
-    from lipcore.timeline.media_links import LinkOptions, MediaFinder, parse_path_map
-    from lipcore.timeline.plan import plan_shots
-    from lipcore.timeline.read import read_timeline
-    from lipcore.timeline.run import render_shots
-    from lipcore.timeline.settings import read_settings
-    from lipcore.timeline.write import write_timeline
+    from lipcore.timeline.conform import ConformRequest, plan_conform, run_conform
+    from lipcore.timeline.dialogue import parse_source
 
-    read = read_timeline(params.timeline, rate=_rate(params.rate))
-    dub = None if params.dialogue is None else load_dialogue(params.dialogue)
-    settings = {} if params.shots is None else read_settings(params.shots)
-    options = LinkOptions(
-        params.timeline.absolute().parent, params.search, parse_path_map(params.path_map)
+    dialogue = params.dialogue
+    request = ConformRequest(
+        params.timeline,
+        {} if dialogue is None else {params.language: parse_source(dialogue)},
+        params.out, _rate(params.rate), params.search, params.path_map, params.skip_tracks,
+        params.handles, params.only, params.shots, params.formats, params.report,
+        params.settings,
     )
-    with closing(MediaFinder(options)) as finder:
-        shots = plan_shots(
-            read, finder, dub, handles=params.handles, skip_tracks=params.skip_tracks,
-            settings=settings,
-        )
-    choose_shots(shots, params.only, read, dub, params.out, params.settings)
-    outputs: list[str] = []
-    if not params.dry_run:
-        assert dub is not None and params.out is not None  # checked by Conform
-        render_shots(shots, dub, read.rate, params.out, params.settings, listener)
-        written = params.out / f"{params.timeline.stem}_lipsync.otio"
-        if params.language:
-            written = written.with_stem(f"{written.stem}_{params.language}")
-        write_timeline(read, shots, params.out, written, language=params.language)
-        outputs.append(str(written))
-    for shot in shots:
-        emit("shot", **shot.row(read))
+    (plan,) = plan_conform(request)
+    outputs = [] if params.dry_run else run_conform(plan, request, listener)
+    for shot in plan.shots:
+        emit("shot", **shot.row(plan.read))
     return {
-        "outputs": outputs, "shots": len(shots), "rate": str(read.rate),
-        "start_frame": read.start_frame, "warnings": list(read.warnings),
-        "language": params.language,
+        "outputs": [str(path) for path in outputs], "shots": len(plan.shots),
+        "rate": str(plan.read.rate), "start_frame": plan.read.start_frame,
+        "warnings": list(plan.warnings), "language": params.language,
     }  # fmt: skip
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lipcore.cli.rates import parse_rate
 from lipcore.config import from_mapping
 from lipcore.errors import ConfigError
 from lipcore.media.plate import MissingPolicy
+from lipcore.rates import parse_rate
 from lipcore.shot import RenderConfig, Shot
 from lipcore.types import FrameRange
 
@@ -75,6 +75,12 @@ class Plan(Render):
 
 
 @dataclass(frozen=True, slots=True)
+class Analyse(Render):
+    """Does what ``render`` with the same parameters does before it looks at the dialogue, and
+    keeps it in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """Finds the faces of a plate; a render of the same frames need not look again."""
 
@@ -93,8 +99,9 @@ class Conform:
     """Renders the shots of a timeline, as ``lipcore conform``."""
 
     timeline: Path
-    dialogue: Path | None = None
-    """Its first sample at the timeline's first frame. None, with ``dry_run``, plans only."""
+    dialogue: str | None = None
+    """A file, its first sample at the timeline's first frame; ``track:NAME``, a sound track of
+    the timeline; or ``clips``, their own sound. None, with ``dry_run``, plans only."""
     out: Path | None = None
     language: str = ""
     rate: str | None = None
@@ -107,6 +114,10 @@ class Conform:
     """Names or numbers of shots; empty takes all."""
     shots: Path | None = None
     """YAML with settings of single shots."""
+    formats: tuple[str, ...] = ()
+    """What else to write the new track as: ``edl``, ``xml``, ``fcpx``, ``aaf``."""
+    report: bool = True
+    """Write a page about the rendered shots."""
     dry_run: bool = False
     settings: RenderConfig = field(default_factory=RenderConfig)
 
@@ -145,7 +156,7 @@ Job = Render | Track | Conform | Adapt
 
 METHODS: dict[str, type[Question | Job]] = {
     "hello": Hello, "status": Status, "cancel": Cancel, "shutdown": Shutdown, "plan": Plan,
-    "render": Render, "track": Track, "conform": Conform, "adapt": Adapt,
+    "analyse": Analyse, "render": Render, "track": Track, "conform": Conform, "adapt": Adapt,
 }  # fmt: skip
 
 

@@ -5,6 +5,9 @@ Run from the repository's root, with the development data beside it:
     python tests/benchmarks/measure_mouths.py [--clips markey.mp4 ...]
         [--tests own silent shapes crossed] [--synthesis shot]
 
+For the row ``adapted``, ``lipcore adapt CLIP --out FOLDER/CLIP'S NAME.safetensors`` each clip
+first, then add ``--synthesis adapted --adapted FOLDER``.
+
 Every render goes through ``lipcore.render_shot`` to lossless FFV1 and is measured by a face
 mesh run on the written file, as on the plate:
 
@@ -16,8 +19,8 @@ silent  a silent dialogue: standard deviation of the opening over the plate's, a
 shapes  the plate's own curves moved by 50 frames: correlation with the asked opening and
         width, and ratio of standard deviations; likewise without near frames.
 crossed other people's dialogues: by how many frames the sound must be moved to explain the lips
-        best. The judge is a ridge regression from 300 ms of mel to the opening, fitted on the
-        real lips of clips that are not measured; it shares nothing with our networks.
+        best. The judge (``lipcore.evaluate.offset``) was fitted on the real lips of clips that
+        are not measured; it shares nothing with our networks.
 jitter  (from ``own``) acceleration of the lip landmarks over the plate's.
 sharp   (from ``own``) gradient energy of the mouth's box over the plate's.
 """
@@ -28,20 +31,20 @@ import argparse
 import json
 import tempfile
 import wave
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-import torch
 
 import lipcore
 from lipcore.analysis import analyse
 from lipcore.cache import Cache
+from lipcore.evaluate.mouths import CLOSED
+from lipcore.evaluate.offset import OffsetJudge
 from lipcore.media.audio import load_dialogue
 from lipcore.media.color import ColorTransform
 from lipcore.media.plate import open_plate
-from lipcore.models.mel import MelFrontEnd
-from lipcore.models.speech_encoder import normalize_mel
 from lipcore.shapes.basis import ShapeBasis, head_points
 from lipcore.shapes.curves import write_curves
 from lipcore.shapes.measure import inner_opening, lip_width
@@ -51,12 +54,8 @@ from lipcore.weights import find_weights
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 HELD_OUT = ("markey.mp4", "klobuchar.mp4", "mcguinness.mp4", "grid_swwp2s.mpg")
-JUDGED_BY = ("lieu.mp4", "hill.mp4", "ocasio_a.mp4", "radio34.mp4", "grid_bbaf2n.mpg")
 CROSSED = ("address34b_en.wav", "librispeech_1088_en.wav", "jfk_en.wav")
 MOVED = 50
-CLOSED = 0.05
-"""Opening over lip width below which a mouth is closed."""
-LARGEST_OFFSET = 15
 
 
 def mesh_of(path: Path) -> np.ndarray:
@@ -107,45 +106,6 @@ def gradient_energy(path: Path, mesh: np.ndarray) -> float:
             down, across = np.gradient(mouth)
             energies.append((down**2 + across**2).mean())
     return float(np.mean(energies))
-
-
-class OffsetJudge:
-    """From sound to opening, fitted on real lips."""
-
-    def __init__(self) -> None:
-        facts = json.loads((DATA / "clips" / "manifest.json").read_text())
-        heard, seen = [], []
-        for name in JUDGED_BY:
-            path = DATA / "clips" / name
-            opening = inner_opening(mesh_of(path))
-            there = np.isfinite(opening)
-            lag_s = facts[name]["offset_frames"] / 25
-            rows = self._rows(load_dialogue(path).samples, len(opening), lag_s)
-            standard = (opening - opening[there].mean()) / opening[there].std()
-            weight = min(1.0, 250 / len(opening)) ** 0.5  # a long clip is not all the truth
-            heard.append(rows[there] * weight)
-            seen.append(standard[there] * weight)
-        x, y = np.concatenate(heard), np.concatenate(seen)
-        self.weights = np.linalg.solve(x.T @ x + 300 * np.eye(x.shape[1]), x.T @ y)
-
-    def _rows(self, samples: np.ndarray, frames: int, lag_s: float = 0.0) -> np.ndarray:
-        """Mel steps around the middle of each frame at 25 a second, ``(frames, features)``."""
-        with torch.no_grad():
-            mel = normalize_mel(MelFrontEnd()(torch.from_numpy(samples)[None]))[0].numpy()
-        middle = np.round(((np.arange(frames) + 0.5) / 25 + lag_s) * 100).astype(int)
-        steps = np.clip(middle[:, None] + np.arange(-15, 16, 3), 0, mel.shape[1] - 1)
-        return np.concatenate([mel[:, steps].transpose(1, 2, 0).reshape(frames, -1),
-                               np.ones((frames, 1))], axis=1)
-
-    def offset(self, opening: np.ndarray, samples: np.ndarray) -> tuple[int, float]:
-        """(frames by which the sound lags these lips, the correlation there)."""
-        best = (0, -1.0)
-        for offset in range(-LARGEST_OFFSET, LARGEST_OFFSET + 1):
-            said = self._rows(samples, len(opening), offset / 25) @ self.weights
-            there = np.isfinite(opening)
-            found = float(np.corrcoef(said[there], opening[there])[0, 1])
-            best = max(best, (offset, found), key=lambda pair: pair[1])
-        return best
 
 
 def silence(path: Path, seconds: float) -> None:
@@ -225,8 +185,10 @@ def measure(
         for index, line in enumerate(CROSSED if judge else ()):
             after = render(f"crossed{index}.mkv", dialogue=DATA / "speech" / line)
             said = load_dialogue(DATA / "speech" / line).samples
-            found = judge.offset(inner_opening(after), said)
-            figures[f"offset{index}"], figures[f"offset{index}_correlation"] = found
+            found = judge.measure(inner_opening(after), said, float(Fraction(facts["rate"])))
+            if found is not None:
+                figures[f"offset{index}"] = found.frames
+                figures[f"offset{index}_correlation"] = found.correlation
     return figures
 
 
@@ -237,15 +199,21 @@ def main() -> None:
     parser.add_argument("--tests", nargs="*", default=["own", "silent", "shapes"])
     parser.add_argument("--synthesis", default="auto")
     parser.add_argument("--weights", default="base")
+    parser.add_argument("--adapted", type=Path, help="Folder of the clips' adaptations.")
     options = parser.parse_args()
     judge, rows = OffsetJudge() if "crossed" in options.tests else None, []
     if judge:
         for name in options.clips:  # the judge must know the real lips' own offset
             path = DATA / "clips" / name
-            found = judge.offset(inner_opening(mesh_of(path)), load_dialogue(path).samples)
-            print(f"{name} itself: sound lags {found[0]} frames, correlation {found[1]:.2f}")
+            found = judge.measure(inner_opening(mesh_of(path)), load_dialogue(path).samples, 25)
+            if found is not None:
+                print(f"{name} itself: sound lags {found.frames} frames, correlation "
+                      f"{found.correlation:.2f}, certain {found.certain}")  # fmt: skip
     for name in options.clips:
-        figures = measure(name, options.tests, options.synthesis, options.weights, judge)
+        weights = options.weights
+        if options.adapted is not None:
+            weights += f"+{options.adapted / Path(name).stem}.safetensors"
+        figures = measure(name, options.tests, options.synthesis, weights, judge)
         rows.append(figures)
         print(name, " ".join(f"{k}={v:.3f}" for k, v in figures.items()), flush=True)
     for key in dict.fromkeys(k for row in rows for k in row):

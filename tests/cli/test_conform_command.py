@@ -85,3 +85,22 @@ def test_a_table_for_each_language(shared_data: Path, lipcore_command: Command) 
     untagged = lipcore_command("conform", timeline, "--dry-run", "--dialogue", dub,
                                "--dialogue", f"en={dub}")  # fmt: skip
     assert untagged.returncode == 2 and "language tag" in untagged.stderr
+
+
+def test_a_wrong_dub_is_told_before_anything_is_written(
+    shared_data: Path, tmp_path: Path, lipcore_command: Command
+) -> None:
+    timeline, dub = shared_data / "otio" / "simple_cut.otio", shared_data / "speech" / "jfk_en.wav"
+    ended = lipcore_command("conform", timeline, "--dialogue", f"en={dub}", "--dialogue",
+                            "de=gone é.wav", "--out", tmp_path / "out")  # fmt: skip
+    assert ended.returncode == 4 and "gone é.wav" in ended.stderr.splitlines()[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_track_that_is_not_there_is_told_with_those_that_are(
+    shared_data: Path, lipcore_command: Command
+) -> None:
+    timeline = shared_data / "otio" / "premiere_example.xml"
+    ended = lipcore_command("conform", timeline, "--dialogue", "track:DX", "--dry-run")
+    assert ended.returncode == 4 and "no sound track 'DX'" in ended.stderr
+    assert "hint: It has: 1 " in ended.stderr

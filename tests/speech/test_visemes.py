@@ -24,6 +24,15 @@ def test_lips_meet_in_every_closure(closure: str, vowel: str) -> None:
     assert opening[times < 0.06].max() > 0.5 and opening[times > 0.28].max() > 0.5
 
 
+@pytest.mark.parametrize("sound", ["f", "v"])
+@pytest.mark.parametrize("vowel", ["a", "i", "u", "æ"])
+def test_the_lip_reaches_the_teeth_in_every_f_and_v(sound: str, vowel: str) -> None:
+    word = _word(f"{vowel}{sound}{vowel}", 0.07)  # short: a blend alone would stay open
+    times = np.linspace(0.08, 0.11, 31)
+    opening = shapes_of_phonemes(word, times, NAMES)[:, 0]
+    assert opening.min() > 0.1 and opening.max() < 0.36
+
+
 def test_closures_of_real_speech_are_shut() -> None:
     speech = speak("Maybe my five thumbs push the bumpy map.")
     for phoneme in speech.phonemes:

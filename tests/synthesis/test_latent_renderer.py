@@ -12,7 +12,7 @@ import lipcore
 from lipcore.errors import ConfigError, WeightsNotFoundError
 from lipcore.media.plate import open_plate
 from lipcore.shapes.basis import ShapeBasis
-from lipcore.shapes.curves import read_curves, write_curves
+from lipcore.shapes.curves import STANDARD, read_curves, write_curves
 from lipcore.types import FrameRange, ShapeCurves
 from lipcore.weights import find_weights
 
@@ -45,9 +45,9 @@ def own_curves(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def render(clip: Path, shapes: Path, out: Path, **settings: object) -> lipcore.RenderResult:
-    """Draw the first frames with the latent renderer."""
+    """Draw the first frames, with the latent renderer unless told otherwise."""
     config = lipcore.RenderConfig(
-        synthesis="latent", detail="transport", cache=out.parent / "cache", **settings
+        **{"synthesis": "latent", "detail": "transport", "cache": out.parent / "cache"} | settings
     )
     return lipcore.render_shot(lipcore.Shot(clip, shapes=shapes, frames=FRAMES), config, out)
 
@@ -76,6 +76,23 @@ def test_wide_curves_open_the_mouth(clip: Path, own_curves: Path, tmp_path: Path
     rows = np.flatnonzero(changed.max(axis=1) > 24)
     assert len(rows), "nothing moved"
     assert rows.min() > plate.shape[1] * 0.4, "the upper face moved"
+
+
+@pytest.mark.slow
+def test_lips_that_touch_are_the_shots_own(clip: Path, tmp_path: Path) -> None:
+    basis = ShapeBasis.load(find_weights("base"))
+    with open_plate(clip) as plate:
+        rate = plate.info.rate
+    shut = ShapeCurves(
+        rate, FRAMES.first, np.zeros((len(FRAMES), 8), np.float32), basis.names, STANDARD
+    )
+    write_curves(tmp_path / "shut.json", shut)
+    render(clip, tmp_path / "shut.json", tmp_path / "latent.mkv", detail="bank")
+    render(clip, tmp_path / "shut.json", tmp_path / "shot.mkv", synthesis="shot")
+    made, wanted = (pictures(tmp_path / f"{n}.mkv").astype(float) for n in ("latent", "shot"))
+    changed = np.abs(wanted - pictures(clip)[: len(FRAMES)]).max(-1) > 8
+    assert changed.sum() > 500, "nothing was asked"
+    assert np.abs(made - wanted)[changed].mean() < 0.5
 
 
 def test_adapted_without_an_adaptation_says_what_to_do(

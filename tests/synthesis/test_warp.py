@@ -7,7 +7,7 @@ import pytest
 
 from lipcore.synthesis.matte import mouth_window
 from lipcore.synthesis.warp import MouthFrame, ThinPlate, interocular_px, look_up, warp_mouth
-from lipcore.tracking.head import LIPS_INNER_LOWER, LIPS_INNER_UPPER
+from lipcore.tracking.head import LIPS_INNER_LOWER, LIPS_INNER_UPPER, MOUTH_CORNERS
 from lipcore.types import Window
 
 PLATE = Window(0, 0, 640, 480)
@@ -150,8 +150,22 @@ def test_an_anamorphic_plate_gives_the_same_warp_squeezed(face):
 def test_a_thin_plate_meets_what_it_was_given(face):
     target, source = face(open=2.0)[:, :2], face(open=0.0)[:, :2]
     some = np.random.default_rng(1).choice(478, 60, replace=False)
-    spline = ThinPlate.fit(target[some], source[some], 160.0)
+    spline = ThinPlate.fit(target[some], source[some], 160.0, np.full(60, 3e-5, np.float32))
     assert np.abs(spline(target[some]) - source[some]).max() < 0.03 * 160
+
+
+def test_the_corners_of_the_mouth_go_where_they_are_sent(face):
+    target, source = face(wide=2.0), face(wide=0.0)
+    low = np.floor(target[:, :2].min(0)).astype(int)
+    high = np.ceil(target[:, :2].max(0)).astype(int)
+    window = Window(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
+    warp = warp_mouth(target, source, window)
+    for corner in MOUTH_CORNERS:
+        x, y = (target[corner, :2] - low).astype(int)
+        asked = source[corner, 0] - target[corner, 0]
+        got = warp.lookup[y, x, 0] - (x + low[0] + 0.5)
+        assert abs(asked) > 2, "nothing to see"
+        assert got / asked == pytest.approx(1, abs=0.07)
 
 
 def test_a_picture_is_looked_up_at_pixel_centers():

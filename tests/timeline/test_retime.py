@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from lipcore.timeline.flatten import flatten
 from lipcore.timeline.read import ReadTimeline
+from lipcore.timeline.retime import Linear, Retime
 from lipcore.timeline.times import exact, exact_rate
 
 RATES = (24.0, 25.0, 30.0, 24000 / 1001, 30000 / 1001, 60.0)
 SPEEDS = (1.0, 2.0, 0.5, -1.0, -2.0, 1 / 3, -0.75, 0.0, 1.2345, 24 / 25)
 
-Seen = tuple[str, Fraction] | None
+Seen = tuple[str, Fraction, Fraction] | None
+"""Clip, source time, and how much of it, seconds."""
 
 
 def _s(time: Any) -> Fraction:
@@ -35,7 +37,7 @@ def sample(item: Any, start: Fraction, length: Fraction) -> Seen:
     for effect in reversed(list(item.effects)):
         k = exact(effect.time_scalar)
         if k == 0:
-            start, total = Fraction(0), Fraction(0)
+            start, total = Fraction(0), Fraction(0)  # for as long as it was
         elif k > 0:
             start, length, total = start * k, length * k, total * k
         else:
@@ -44,7 +46,7 @@ def sample(item: Any, start: Fraction, length: Fraction) -> Seen:
             start, length = total - end * -k, length * -k
     start += _s(item.source_range.start_time)
     if isinstance(item, otio.schema.Clip):
-        return item.name, start
+        return item.name, start, length
     if isinstance(item, otio.schema.Track):
         at = Fraction(0)
         for child in item:
@@ -92,16 +94,18 @@ def test_flattening_agrees_with_sampling_every_frame(item: Any, rate: float) -> 
     timeline = otio.schema.Timeline()
     timeline.tracks.append(item)
     record = exact_rate(rate)
-    shown: dict[int, tuple[str, Fraction]] = {}
+    shown: dict[int, tuple[str, Fraction, Fraction]] = {}
     for segment in flatten(ReadTimeline(timeline, record, 0)):
         for frame in range(segment.first, segment.end):
             assert frame not in shown
-            shown[frame] = segment.clip.name, segment.retime.position(frame, record)
+            span = (frame / record, 1 / record)
+            shown[frame] = segment.clip.name, *segment.retime.map(span)
         numbers = segment.retime.source_frames(
             range(segment.first, segment.end), record, Fraction(0), record
         )
         assert numbers == [
-            shown[n][1] * record // 1 for n in range(segment.first, segment.end)
+            (shown[n][1] * record + min(shown[n][2] * record, Fraction(1)) / 2) // 1
+            for n in range(segment.first, segment.end)
         ]
     for frame in range(60):
         assert shown.get(frame) == sample(item, frame / record, 1 / record), frame
@@ -131,3 +135,23 @@ def test_source_frames_of_one_clip(speeds: tuple[float, ...], expected: list[int
     assert segment.retime.source_frames(
         range(4), Fraction(24), Fraction(0), Fraction(24)
     ) == expected
+
+
+@pytest.mark.parametrize(
+    ("record", "source", "expected"),
+    [
+        ("24", "24000/1001", {0: 0, 1: 1, 24: 24, 500: 500, 501: 500, 502: 501, 1000: 999}),
+        ("24000/1001", "24", {0: 0, 1: 1, 499: 499, 500: 501}),
+        ("24", "25", {0: 0, 1: 1, 11: 11, 12: 13, 24: 25}),
+        ("25", "50", {0: 0, 1: 2, 2: 4}),
+        ("50", "25", {0: 0, 1: 0, 2: 1, 3: 1}),
+        ("60", "24", {0: 0, 1: 0, 2: 1, 3: 1, 4: 1, 5: 2}),
+    ],
+)
+def test_a_source_of_another_rate_shows_its_nearest_frame(
+    record: str, source: str, expected: dict[int, int]
+) -> None:
+    found = Retime((Linear(Fraction(1), Fraction(7)),)).source_frames(
+        range(1001), Fraction(record), Fraction(7), Fraction(source)
+    )
+    assert {n: found[n] for n in expected} == expected

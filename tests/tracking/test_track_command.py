@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from lipcore.cli.rates import parse_rate
 from lipcore.cli.track import command
 from lipcore.errors import ConfigError, MissingFrameError
+from lipcore.rates import parse_rate
 from lipcore.tracking.sheet import sheet_frames
 from lipcore.types import FrameRange
 

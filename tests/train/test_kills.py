@@ -126,10 +126,12 @@ def _wait_for_step(folder: RunFolder, step: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sync_expert", "vqgan_face"])
 def test_two_processes_learn_what_one_does(
-    prepared: Path, tiny_weights: Path, tmp_path: Path
+    kind: str, prepared: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
-    recipe = _settings("sync_expert", prepared, tiny_weights, tmp_path, max_steps=10)
+    # V_f: patches, whole crops, crops that skip the codebook, codes that restart, an adversary.
+    recipe = _settings(kind, prepared, tiny_weights, tmp_path, max_steps=10)
     runs = {}
     for count in (1, 2):
         runs[count] = tmp_path / f"by_{count}"
@@ -139,13 +141,17 @@ def test_two_processes_learn_what_one_does(
              "--data", str(prepared), "--out", str(runs[count])],
             check=True, env=_environment(), capture_output=True, timeout=300,
         )
-    states = [RunFolder(run).read_checkpoint()["networks"]["sync_expert"] for run in runs.values()]
-    begun, _ = make("sync_expert", prepared, tiny_weights)
-    start = begun.learned["sync_expert"].state_dict()
-    moved = max(float((states[0][k] - start[k]).abs().max()) for k in start)
-    apart = max(float((states[0][k] - states[1][k]).abs().max()) for k in start)
-    assert moved > 5e-3 and apart < 0.02 * moved, (moved, apart)
-    record = load_header(runs[2] / "sync_expert.safetensors")["record"]
+    states = [RunFolder(run).read_checkpoint()["networks"] for run in runs.values()]
+    begun, _ = make(kind, prepared, tiny_weights)
+    for name, network in begun.learned.items():
+        start = network.state_dict()
+        one, two = states[0][name], states[1][name]
+        moved = max(float((one[k] - start[k]).abs().max()) for k in start)
+        apart = max(float((one[k] - two[k]).abs().max()) for k in start)
+        assert moved > 1e-3 and apart < 0.02 * moved, (name, moved, apart)
+    logged = [_losses(run)[-1][1] for run in runs.values()]
+    assert logged[0] == pytest.approx(logged[1], rel=1e-3)
+    record = load_header(runs[2] / f"{kind}.safetensors")["record"]
     assert record["processes"] == 2 and record["history"][0]["processes"] == 2
 
 

@@ -14,40 +14,52 @@ from typing import Any
 from lipcore.errors import OutputExistsError, TrainingError
 
 from ..shards import Sample, ShardWriter, write_manifest
-from .clip import SynthConfig, key_of, make_segment
-from .head import Head, load_head
+from .clip import Cast, SynthConfig, key_of, make_segment
+from .head import load_head
+from .portrait import load_portrait
 
-_VERSION = 1
+_VERSION = 2
 """Goes up when the same seed draws other pictures."""
+
+Sources = tuple[Path | None, tuple[Path, ...]]
 
 Progress = Callable[[int, int], None]
 """Called with speakers done, and of how many."""
 
 
 def synthesize(
-    head: Path, out: Path, config: SynthConfig, *, progress: Progress | None = None
+    head: Path | None,
+    out: Path,
+    config: SynthConfig,
+    *,
+    portraits: tuple[Path, ...] = (),
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Make speakers; those that are there already are kept.
 
     The manifest is written anew after each speaker, so that training may begin on the first.
 
     Args:
-        head: The ICT Face Model Light, ``.npz``.
+        head: The ICT Face Model Light, ``.npz``; None for portraits alone.
         out: The folder of shards.
         config: How many, and what they are like.
+        portraits: Photographs that speak too; ``astronaut`` is scikit-image's.
         progress: Told after each speaker.
 
     Returns:
         The manifest that was written.
 
     Raises:
-        ConfigError: The head cannot be used.
+        ConfigError: The head cannot be used, or there is neither head nor portrait.
+        MediaError: A portrait is no picture.
+        FaceError: A portrait shows no face.
         OutputExistsError: The folder holds speakers made with other settings.
         OutputError: The folder cannot be written.
         TrainingError: A worker process died.
     """
-    load_head(head)
-    stamp = _stamp(head, config)
+    sources = head, portraits
+    cast = _load_cast(*sources)
+    stamp = _stamp(head, cast, config)
     tell = progress or (lambda done, total: None)
     clips: dict[str, Any] = {}
     left = []
@@ -61,7 +73,7 @@ def synthesize(
     tell(len(clips), config.speakers)
     if clips:
         manifest = _write(out, clips, config)
-    for made in _made(head, out, config, stamp, left):
+    for made in _made(cast, sources, out, config, stamp, left):
         clips |= made
         manifest = _write(out, clips, config)
         tell(len(clips), config.speakers)
@@ -72,10 +84,15 @@ def _write(out: Path, clips: dict[str, Any], config: SynthConfig) -> dict[str, A
     return write_manifest(out, clips, crop_px=config.size, margin_px=config.margin_px)
 
 
-def _stamp(head: Path, config: SynthConfig) -> str:
+def _load_cast(head: Path | None, portraits: tuple[Path, ...]) -> Cast:
+    return Cast(load_head(head) if head else None, tuple(load_portrait(p) for p in portraits))
+
+
+def _stamp(head: Path | None, cast: Cast, config: SynthConfig) -> str:
     """What the pictures of a speaker depend on, besides the number."""
-    digest = hashlib.sha256(head.read_bytes()).hexdigest()[:12]
-    values = [_VERSION, digest, config.seed, config.seconds, config.size, config.val_share]
+    digest = hashlib.sha256(head.read_bytes()).hexdigest()[:12] if head else ""
+    values = [_VERSION, digest, config.seed, config.seconds, config.size, config.val_share,
+              config.voices, [p.identity for p in cast.portraits]]  # fmt: skip
     return json.dumps(values)
 
 
@@ -95,17 +112,16 @@ def _finished(out: Path, number: int, stamp: str) -> dict[str, Any] | None:
 
 
 def _made(
-    head: Path, out: Path, config: SynthConfig, stamp: str, numbers: list[int]
+    cast: Cast, sources: Sources, out: Path, config: SynthConfig, stamp: str, numbers: list[int]
 ) -> Iterator[dict[str, Any]]:
     """Facts of each speaker as it is finished."""
     if config.jobs == 1 or len(numbers) < 2:
-        mesh = load_head(head)
         for number in numbers:
-            yield _make_one(mesh, out, config, stamp, number)
+            yield _make_one(cast, out, config, stamp, number)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
-        config.jobs, context, initializer=_start_worker, initargs=(head,)
+        config.jobs, context, initializer=_start_worker, initargs=sources
     ) as pool:
         waiting: set[Future[dict[str, Any]]] = {
             pool.submit(_work, out, config, stamp, number) for number in numbers
@@ -121,21 +137,21 @@ def _made(
             pool.shutdown(cancel_futures=True)
 
 
-_mesh: list[Head] = []
+_casts: list[Cast] = []
 """Of this worker process."""
 
 
-def _start_worker(head: Path) -> None:
-    _mesh.append(load_head(head))
+def _start_worker(head: Path | None, portraits: tuple[Path, ...]) -> None:
+    _casts.append(_load_cast(head, portraits))
 
 
 def _work(out: Path, config: SynthConfig, stamp: str, number: int) -> dict[str, Any]:
-    return _make_one(_mesh[0], out, config, stamp, number)
+    return _make_one(_casts[0], out, config, stamp, number)
 
 
 def _make_one(
-    mesh: Head, out: Path, config: SynthConfig, stamp: str, number: int
+    cast: Cast, out: Path, config: SynthConfig, stamp: str, number: int
 ) -> dict[str, Any]:
     with ShardWriter(out, key_of(number)) as writer:
-        writer.add(make_segment(mesh, number, config, stamp))
+        writer.add(make_segment(cast, number, config, stamp))
     return writer.clips

@@ -14,8 +14,8 @@ from .head import GUMS, TEETH, Head
 
 OPENING_UNIT = 0.034
 """Inner-lip opening, interocular units, of one standard unit of ``open``."""
-_CLOSED = 0.012
-"""Below this opening all pairs of points on the lips are brought together."""
+CLOSED = 0.012
+"""Below this opening the gap between the lips evens out along them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,16 @@ class Habits:
     skew: float = 0.0
     """-1 to 1: which corner of the mouth is livelier."""
     smile: float = 0.0
+
+
+def draw_habits(rng: np.random.Generator) -> Habits:
+    """How somebody's mouth moves, by chance."""
+    return Habits(
+        opening=float(rng.uniform(0.7, 1.35)), rounding=float(rng.uniform(0.7, 1.3)),
+        spreading=float(rng.uniform(0.7, 1.3)), teeth=float(rng.uniform(0.6, 1.5)),
+        lead_s=float(rng.uniform(0.02, 0.045)), skew=float(rng.uniform(-1, 1)),
+        smile=float(max(rng.normal(0.0, 0.12), 0.0)),
+    )
 
 
 def viseme_track(
@@ -53,6 +63,21 @@ def tongue_track(phonemes: tuple[Phoneme, ...], times_s: FloatArray) -> FloatArr
             away = np.maximum(np.maximum(p.start_s - times_s, times_s - p.end_s), 0)
             raised = np.maximum(raised, np.exp(-((away / 0.05) ** 2)))
     return raised.astype(np.float32)
+
+
+def spread_gap(gaps: FloatArray, opening: float) -> FloatArray:
+    """(P,) gaps along the inner lips whose mean is the asked opening, in its units.
+
+    Args:
+        gaps: (P,) as they are; their profile is kept, but lips never cross, and towards 0 all
+            of them close together.
+        opening: Asked.
+    """
+    parted = np.maximum(gaps, 0) + 1e-4
+    even = np.clip(1 - opening / CLOSED, 0, 1)
+    profile = parted / parted.mean() * (1 - even) + even
+    out: FloatArray = profile * max(opening, 0.0)
+    return out
 
 
 class Mouth:
@@ -110,14 +135,12 @@ class Mouth:
         head = self._head
         active = np.flatnonzero(weights)
         points = self._points + np.tensordot(weights[active], head.expressions[active], axes=1)
-        wanted = float(viseme[0]) * OPENING_UNIT
+        asked = spread_gap(head.gaps(points) / self._unit, float(viseme[0]) * OPENING_UNIT)
         for _ in range(8):
-            gaps = head.gaps(points)
-            together = np.clip(1 - wanted / _CLOSED, 0, 1)
-            ask = -gaps * together + np.maximum(-gaps, 0) * (1 - together)
-            if np.abs(ask).max() < 1e-4:
+            missing = asked * self._unit - head.gaps(points)
+            if np.abs(missing).max() < 1e-4:
                 break
-            points[:, 1] += head.lip_field @ -ask
+            points[:, 1] += head.lip_field @ -missing
         jaw = float(weights[head.index("jawOpen")])
         points[:, 1] += self._tip * (0.5 * tongue * min(6 * jaw, 1.2) + 0.3 * jaw)
         points[:, 2] += self._tip * 0.5 * tongue

@@ -9,8 +9,8 @@ import numpy as np
 
 from lipcore.types import FloatArray
 
-from .head import BACK, EYES, FACE, GUMS, TEETH, Head
-from .mouth import Habits
+from .head import BACK, EYES, FACE, GUMS, PAIRS, TEETH, Head
+from .mouth import Habits, draw_habits
 
 _SKINS = np.array(
     [[0.80, 0.58, 0.48], [0.72, 0.48, 0.37], [0.60, 0.38, 0.26], [0.44, 0.26, 0.17],
@@ -61,12 +61,7 @@ def draw_person(head: Head, rng: np.random.Generator) -> Person:
     power = rng.dirichlet(np.full(count, 2.0))[:, None] * rng.uniform(0.55, 1.05)
     tint = np.exp(rng.normal(0, 0.08) * np.array([1.0, 0.0, -1.2]))
     ambient = np.stack([tint, tint[::-1]]) * rng.uniform([[0.25], [0.12]], [[0.5], [0.3]])
-    habits = Habits(
-        opening=float(rng.uniform(0.7, 1.35)), rounding=float(rng.uniform(0.7, 1.3)),
-        spreading=float(rng.uniform(0.7, 1.3)), teeth=float(rng.uniform(0.6, 1.5)),
-        lead_s=float(rng.uniform(0.02, 0.045)), skew=float(rng.uniform(-1, 1)),
-        smile=float(max(rng.normal(0.0, 0.12), 0.0)),
-    )
+    habits = draw_habits(rng)
     return Person(
         points.astype(np.float32), albedo, shine, grain, _detail(rng), habits,
         lights.astype(np.float32), (warm * power).astype(np.float32), ambient.astype(np.float32),
@@ -104,7 +99,11 @@ def _paint(head: Head, rng: np.random.Generator) -> tuple[FloatArray, FloatArray
         jaw = _step(-2.2 - p[:, 1], 0.8) * _step(p[:, 1] + 9.5, 1.0) * _step(p[:, 2] - 3, 1.5)
         _mix(albedo, hair * 0.7 + skin * 0.1, rng.uniform(0.1, 0.55) * jaw * skinny)
     lips = _lips(head) * skinny
-    _mix(albedo, skin * np.array([rng.uniform(0.85, 1.1), *rng.uniform(0.42, 0.68, 2)]), lips)
+    red_share, pale, violet = rng.uniform([0.85, 0.42, 0.42], [1.1, 0.68, 0.68])
+    # Green and blue go together: tan lips on tan teeth have no edge that anybody could see.
+    pink = np.array([red_share, 0.9 * pale, 0.9 * pale * (0.8 + 0.6 * violet)])
+    _mix(albedo, skin * pink, lips)
+    albedo *= 1 - lips[:, None] * _rim(head)[:, None] * np.array([0.45, 0.6, 0.55])
     shine[:, 0] += 0.09 * lips
     shine[:, 1] += 14 * lips
     grain *= 1 - 0.6 * lips
@@ -161,6 +160,19 @@ def _lips(head: Head) -> FloatArray:
         [cv2.pointPolygonTest(outline, (float(x * 100), float(y * 100)), True) for x, y in p[:, :2]]
     )
     return _step(inside / 100, 0.12) * (p[:, 2] > 6)
+
+
+def _rim(head: Head) -> FloatArray:
+    """(V,) 1 where the lips turn inwards, wet and dark, falling to 0 within two millimetres."""
+    p = head.neutral
+    along = np.linspace(0, PAIRS - 1, 8 * PAIRS)
+    rows = [row @ p for row in (head.upper, head.lower)]
+    line = np.concatenate(
+        [np.stack([np.interp(along, range(PAIRS), row[:, k]) for k in range(3)], 1) for row in rows]
+    )
+    away = np.linalg.norm(p[:, None] - line, axis=2).min(axis=1)
+    out: FloatArray = np.exp(-((away / 0.13) ** 2)).astype(np.float32)
+    return out
 
 
 def _detail(rng: np.random.Generator) -> FloatArray:

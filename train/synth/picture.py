@@ -20,6 +20,19 @@ _CENTER = (0.0, -1.0, 4.0)
 """What the camera looks at, cm."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """What lies between the light and the file."""
+
+    exposure: float
+    blur: float
+    """Sigma in pixels."""
+    noise: float
+    """Of 0-1."""
+    quality: int
+    """Of the JPEG that the footage went through."""
+
+
 @dataclass(frozen=True, eq=False)
 class Camera:
     """Where a person is seen from, and through what."""
@@ -32,13 +45,7 @@ class Camera:
     """cm."""
     background: FloatArray
     """(size * 2, size * 2, 3) linear."""
-    exposure: float
-    blur: float
-    """Sigma in pixels."""
-    noise: float
-    """Of 0-1."""
-    quality: int
-    """Of the JPEG that the footage went through."""
+    lens: Lens
 
 
 def draw_camera(rng: np.random.Generator, *, crop_px: int, interocular: float) -> Camera:
@@ -50,7 +57,14 @@ def draw_camera(rng: np.random.Generator, *, crop_px: int, interocular: float) -
     back = cv2.resize(back.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
     return Camera(
         size, crop_px / 2.25 / interocular * rng.uniform(0.9, 1.1), rng.uniform(55, 140),
-        np.clip(back, 0.002, 1), rng.uniform(0.85, 1.25), float(rng.uniform(0.0, 0.5)),
+        np.clip(back, 0.002, 1), draw_lens(rng),
+    )
+
+
+def draw_lens(rng: np.random.Generator) -> Lens:
+    """A lens, an exposure and a codec, by chance."""
+    return Lens(
+        float(rng.uniform(0.85, 1.25)), float(rng.uniform(0.0, 0.5)),
         float(rng.uniform(0.002, 0.012)), int(rng.integers(85, 98)),
     )
 
@@ -95,7 +109,7 @@ def take(
     light: FloatArray = np.asarray(
         cv2.resize(image, (camera.size, camera.size), interpolation=cv2.INTER_AREA), np.float32
     )
-    return _develop(light, camera, rng)
+    return develop(light, camera.lens, rng)
 
 
 def _light(head: Head, person: Person, points: FloatArray, normals: FloatArray) -> FloatArray:
@@ -142,14 +156,14 @@ def decode(code: bytes) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
-def _develop(light: FloatArray, camera: Camera, rng: np.random.Generator) -> bytes:
+def develop(light: FloatArray, lens: Lens, rng: np.random.Generator) -> bytes:
     """Linear light to a picture that a camera wrote and a codec squeezed."""
-    if camera.blur > 0.2:
-        light = np.asarray(cv2.GaussianBlur(light, (0, 0), camera.blur), np.float32)
-    shown = np.clip(light * camera.exposure, 0, None)
+    if lens.blur > 0.2:
+        light = np.asarray(cv2.GaussianBlur(light, (0, 0), lens.blur), np.float32)
+    shown = np.clip(light * lens.exposure, 0, None)
     shown = shown / (1 + 0.25 * shown)  # a soft shoulder instead of burnt highlights
     shown = np.where(shown < 0.0031308, 12.92 * shown, 1.055 * shown ** (1 / 2.4) - 0.055)
-    shown = shown + rng.standard_normal(shown.shape, np.float32) * np.float32(camera.noise)
+    shown = shown + rng.standard_normal(shown.shape, np.float32) * np.float32(lens.noise)
     picture = np.clip(shown * 255, 0, 255).round().astype(np.uint8)
-    settings = [cv2.IMWRITE_JPEG_QUALITY, camera.quality]
+    settings = [cv2.IMWRITE_JPEG_QUALITY, lens.quality]
     return bytes(cv2.imencode(".jpg", picture[..., ::-1], settings)[1].tobytes())

@@ -1,12 +1,14 @@
-"""Text without end: sentences of a small grammar, in any of espeak-ng's English voices."""
+"""Text without end: sentences of a small grammar, in any English voice that is installed."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.signal import resample_poly
 
+from lipcore.errors import ConfigError
 from lipcore.media.audio import SAMPLE_RATE_HZ
-from lipcore.speech.espeak import Phoneme, Voice, speak
+from lipcore.speech.espeak import Phoneme, Speech, Voice, speak
+from lipcore.speech.recorded import ENGINES, RecordedVoice, recorded_voices, speak_recorded
 from lipcore.types import FloatArray
 
 from ..spoken import SENTENCES, VOICES
@@ -44,8 +46,50 @@ def draw_sentence(rng: np.random.Generator) -> str:
     return " ".join(w for w in words if w).capitalize() + "."
 
 
-def draw_voice(rng: np.random.Generator) -> Voice:
-    """A voice of espeak-ng, its speed and its pitch."""
+def find_voices(asked: str = "auto") -> tuple[str, ...]:
+    """The voices that a word for them stands for.
+
+    Args:
+        asked: ``auto`` for all that is here, or ``espeak``, ``flite``, ``festival`` and single
+            recorded voices such as ``flite:slt``, with commas between.
+
+    Returns:
+        ``espeak`` (all of its own) and recorded voices as ``engine:name``, in a fixed order.
+
+    Raises:
+        ConfigError: There is no such engine or voice here.
+    """
+    there = ("espeak", *(f"{e}:{name}" for e in ENGINES for name in recorded_voices(e)))
+    if asked.strip() == "auto":
+        return there
+    chosen: set[str] = set()
+    for word in (w.strip() for w in asked.split(",")):
+        meant = {v for v in there if word in (v, v.partition(":")[0])}
+        if not meant:
+            install = word.partition(":")[0]
+            raise ConfigError(
+                f"no voice {word!r} is on this machine",
+                hint=f"Install {install} (Debian: apt install {install}), or choose from: "
+                f"{', '.join(there)}." if install in ENGINES and not recorded_voices(install)
+                else f"Choose from: auto, {', '.join(there)}.",
+            )
+        chosen |= meant
+    return tuple(v for v in there if v in chosen)
+
+
+def draw_voice(rng: np.random.Generator, voices: tuple[str, ...]) -> Voice | RecordedVoice:
+    """A voice, its speed and its pitch.
+
+    Args:
+        rng: Of the choice.
+        voices: From ``find_voices``. espeak-ng, which is many, gets half of the speakers.
+    """
+    recorded = [v for v in voices if v != "espeak"]
+    if recorded and ("espeak" not in voices or rng.random() < 0.5):
+        engine, _, name = str(rng.choice(recorded)).partition(":")
+        return RecordedVoice(
+            engine, name, stretch=float(rng.uniform(0.8, 1.35)), pitch=float(rng.uniform(0.8, 1.25))
+        )
     return Voice(
         name=str(rng.choice(VOICES)), words_per_minute=int(rng.integers(120, 200)),
         pitch=int(rng.integers(20, 80)), pitch_range=int(rng.integers(30, 80)),
@@ -53,18 +97,19 @@ def draw_voice(rng: np.random.Generator) -> Voice:
 
 
 def draw_speech(
-    rng: np.random.Generator, seconds: float
+    rng: np.random.Generator, seconds: float, voices: tuple[str, ...] = ("espeak",)
 ) -> tuple[FloatArray, tuple[Phoneme, ...]]:
     """Sentences with pauses between them.
 
     Args:
         rng: Of the words, the voice and the pauses.
         seconds: Length of the sound.
+        voices: Whose, from ``find_voices``.
 
     Returns:
         (samples,) at 16 kHz in [-1, 1], and its phonemes without gaps; pauses have no symbol.
     """
-    voice = draw_voice(rng)
+    voice = draw_voice(rng, voices)
     length = round(seconds * SAMPLE_RATE_HZ)
     sound = np.zeros(length, np.float32)
     phonemes: list[Phoneme] = []
@@ -75,7 +120,7 @@ def draw_speech(
         at += pause
         if at >= seconds:
             break
-        said = speak(draw_sentence(rng), voice)
+        said = _say(draw_sentence(rng), voice)
         samples = resample_poly(said.samples, SAMPLE_RATE_HZ, said.sample_rate_hz)
         start = round(at * SAMPLE_RATE_HZ)
         part = samples[: length - start]
@@ -89,3 +134,7 @@ def draw_speech(
     sound *= np.float32(rng.uniform(0.3, 0.9) / max(float(np.abs(sound).max()), 1e-3))
     sound += rng.normal(0, 10 ** rng.uniform(-3.4, -2.6), length).astype(np.float32)
     return sound.clip(-1, 1), tuple(phonemes)
+
+
+def _say(text: str, voice: Voice | RecordedVoice) -> Speech:
+    return speak(text, voice) if isinstance(voice, Voice) else speak_recorded(text, voice)

@@ -7,16 +7,18 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from lipcore.train.data import Clip, load_clips
-from lipcore.train.synth.clip import SynthConfig, make_segment, split_of
-from lipcore.train.synth.head import Head, load_head
+from lipcore.train.synth.clip import Cast, SynthConfig, make_segment, split_of
+from lipcore.train.synth.head import TEETH, Head, load_head
 from lipcore.train.synth.make import synthesize
 from lipcore.train.synth.mouth import Habits, Mouth, viseme_track
 from lipcore.train.synth.person import draw_person
+from lipcore.train.synth.sentences import draw_speech, find_voices
 
 from lipcore.errors import ConfigError, OutputExistsError
 from lipcore.shapes.measure import inner_opening
@@ -94,6 +96,49 @@ def test_a_closure_between_open_vowels_is_closed(head: Head, closure: str) -> No
     assert opening[times > 0.34].max() > 0.05
 
 
+@pytest.mark.parametrize("sound", ["f", "v"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_lip_is_on_the_teeth_in_f_and_v(head: Head, sound: str, seed: int) -> None:
+    person = draw_person(head, np.random.default_rng(seed))
+    mouth = Mouth(head, person.points, person.habits)
+    spoken = (Phoneme("a", 0, 0.2), Phoneme(sound, 0.2, 0.29), Phoneme("a", 0.29, 0.5))
+    track = viseme_track(spoken, np.array([0.22 - person.habits.lead_s], np.float32), person.habits)
+    points, opening, _ = mouth.place(track[0], mouth.weights(track[0]), 0.0)
+    asked = 0.35 * person.habits.opening * 0.034
+    assert opening == pytest.approx(asked, abs=2e-4)
+    # The edge of the upper front teeth is not above the lower lip: nothing dark between them.
+    teeth = points[(head.part == TEETH) & (np.abs(points[:, 0]) < 0.6)]
+    upper = teeth[teeth[:, 1] > np.median(teeth[:, 1])]
+    lip = (head.lower @ points)[3:6, 1].mean()
+    assert upper[:, 1].min() < lip + 0.02
+
+
+@pytest.mark.parametrize("asked", [0.0, 0.1, 0.2, 0.35, 0.6, 1.5])
+def test_small_openings_are_as_asked_too(head: Head, asked: float) -> None:
+    mouth = Mouth(head, head.neutral, Habits())
+    viseme = np.array([asked, 0, 0, 0, 0], np.float32)
+    _, opening, _ = mouth.place(viseme, mouth.weights(viseme), 0.0)
+    assert opening == pytest.approx(asked * 0.034, abs=2e-4)
+
+
+def test_recorded_voices_speak_where_they_are() -> None:
+    there = find_voices("auto")
+    assert there[0] == "espeak" and find_voices("espeak") == ("espeak",)
+    with pytest.raises(ConfigError, match="no voice 'loud'"):
+        find_voices("espeak,loud")
+    recorded = there[1:]
+    if not recorded:
+        pytest.skip("neither Flite nor Festival is on this machine")
+    assert find_voices(f"{recorded[0]},espeak") == ("espeak", recorded[0])
+    for voice in recorded:
+        sound, phonemes = draw_speech(np.random.default_rng(2), 2.0, (voice,))
+        again, _ = draw_speech(np.random.default_rng(2), 2.0, (voice,))
+        np.testing.assert_array_equal(sound, again)
+        assert phonemes[0].symbol == "" and phonemes[-1].end_s == pytest.approx(2.0)
+        assert all(a.end_s == pytest.approx(b.start_s) for a, b in pairwise(phonemes))
+        assert sum(bool(p.symbol) for p in phonemes) > 8
+
+
 @pytest.mark.slow
 def test_silence_is_closed_and_open_vowels_open(folder: Path) -> None:
     for clip in _clips(folder):
@@ -139,8 +184,8 @@ def test_the_same_seed_gives_the_same_bytes_however_many_processes(
     again = tmp_path / "again"
     synthesize(head_file, again, replace(CONFIG, jobs=2))
     assert _shards(again) == _shards(folder)
-    other = make_segment(head, 0, SynthConfig(seconds=0.6, size=64, seed=4), "")
-    this = make_segment(head, 0, SynthConfig(seconds=0.6, size=64, seed=3), "")
+    other = make_segment(Cast(head), 0, SynthConfig(seconds=0.6, size=64, seed=4), "")
+    this = make_segment(Cast(head), 0, SynthConfig(seconds=0.6, size=64, seed=3), "")
     assert not np.array_equal(other.sound, this.sound)
 
 
@@ -152,7 +197,7 @@ def test_a_killed_run_goes_on_to_the_same_shards(
     command = [
         sys.executable, "-m", "lipcore", "data", "synth", "--head", str(head_file), "--out",
         str(out), "--speakers", "2", "--seconds", "1.6", "--size", "96", "--val-share", "0.5",
-        "--seed", "3", "--jobs", "1", "--json",
+        "--seed", "3", "--jobs", "1", "--voices", "espeak", "--json",
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and not list(out.glob("synth-00000.tar")):

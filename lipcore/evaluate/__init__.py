@@ -1,0 +1,1 @@
+"""Judges and figures of finished pictures."""

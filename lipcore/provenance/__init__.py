@@ -1,0 +1,1 @@
+"""Marks that say where pictures come from."""

@@ -1,0 +1,1 @@
+"""Running trained networks: one interface, several backends."""

@@ -1,0 +1,166 @@
+"""Which backend a render uses: the one asked for, or the fastest that draws the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lipcore import __version__
+from lipcore.cache import Cache, make_key
+from lipcore.runtime.backends import BACKENDS, find_backend, open_graph
+from lipcore.runtime.graphs import Graph, build_graph, has_graph
+from lipcore.runtime.probes import probe
+from lipcore.shot import RenderConfig
+from lipcore.weights import WeightsSet
+
+MOST_STEPS = 2.0
+"""8-bit steps from torch in float32 that ``auto`` accepts at the worst pixel."""
+_RUNS = 3
+_FILE = "measured.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A backend on this machine."""
+
+    backend: str
+    ms: float | None
+    """A frame's network; None where it did not run."""
+    steps: float | None
+    """Largest difference from torch in float32, 8-bit steps."""
+    reason: str = ""
+    """Why it is out of the question."""
+
+
+def settle_backend(
+    config: RenderConfig, weights: WeightsSet, log: Callable[[str], None]
+) -> RenderConfig:
+    """The settings with ``auto`` replaced by a backend, so that hashes and sidecars name it.
+
+    Args:
+        config: Of the render.
+        weights: The networks that it will run.
+        log: Told what was chosen and why.
+
+    Raises:
+        ConfigError: No backend has the name.
+        DependencyError: The backend that was asked for cannot run here.
+    """
+    if config.backend != "auto":
+        found = find_backend(config.backend, config.device)
+        log(f"backend: {found.name} ({found.version()}), as --backend says")
+        return config
+    name = "inner_mouth" if config.synthesis in ("auto", "shot") else "draw"
+    if not has_graph(name, weights):
+        log(f"backend: torch, as the weights hold no network for {name}")
+        return dataclasses.replace(config, backend="torch")
+    measured, known = measure_backends(
+        build_graph(name, weights), weights, device=config.device, cache=Cache(config.cache)
+    )
+    chosen = pick(measured)
+    log(explain(measured, chosen, known=known))
+    return dataclasses.replace(config, backend=chosen.backend)
+
+
+def pick(measured: list[Measured]) -> Measured:
+    """The fastest that is not out of the question; torch is always among them."""
+    return min((m for m in measured if m.ms is not None and not m.reason),
+               key=lambda m: m.ms or 0.0)  # fmt: skip
+
+
+def explain(measured: list[Measured], chosen: Measured, *, known: bool) -> str:
+    """A line for the log: what was chosen, and why the others were not."""
+    others = [
+        f"{m.backend}: {m.reason}" if m.reason else f"{m.backend} {m.ms:.0f} ms"
+        for m in measured if m.backend != chosen.backend
+    ]
+    when = "measured before on this machine" if known else "measured now"
+    return (
+        f"backend: {chosen.backend}, {chosen.ms:.0f} ms a frame's network and "
+        f"{chosen.steps:.2g} of 255 from torch at worst, {when} ({'; '.join(others)})"
+    )
+
+
+def measure_backends(
+    graph: Graph, weights: WeightsSet, *, device: str, cache: Cache
+) -> tuple[list[Measured], bool]:
+    """Time every backend that could run a graph here, once; the cache remembers.
+
+    Args:
+        graph: The network that takes the time.
+        weights: Where it came from.
+        device: As in the render.
+        cache: Where the figures are kept, by machine, versions and weights.
+
+    Returns:
+        (the figures, whether they were remembered).
+    """
+    reasons = {b.name: b.missing(device) for b in BACKENDS.values() if b.picked}
+    there = [BACKENDS[name] for name, reason in reasons.items() if not reason]
+    key = make_key(
+        __version__, graph.name, graph.key, _hardware(device), sorted(reasons.items()),
+        [backend.version() for backend in there],
+    )
+
+    def build(folder: Path) -> None:
+        figures = [Measured(n, None, None, reason) for n, reason in reasons.items() if reason]
+        inputs = tuple(x.numpy() for x in probe(graph, weights))
+        expected = [x.numpy() for x in graph.run(*map(torch.from_numpy, inputs))]
+        figures += [
+            _measure(graph, backend.name, device, cache, inputs, expected) for backend in there
+        ]
+        (folder / _FILE).write_text(json.dumps([dataclasses.asdict(f) for f in figures]))
+
+    folder, known = cache.entry("backend", key, build)
+    return [Measured(**f) for f in json.loads((folder / _FILE).read_text())], known
+
+
+def _measure(
+    graph: Graph, name: str, device: str, cache: Cache,
+    inputs: tuple[np.ndarray[tuple[int, ...], np.dtype[np.float32]], ...],
+    expected: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]],
+) -> Measured:
+    try:
+        runner = open_graph(graph, name, device=device, cache=cache)
+        made = runner.run(*inputs)
+        times = []
+        for _ in range(_RUNS):
+            start = time.perf_counter()
+            runner.run(*inputs)
+            times.append(time.perf_counter() - start)
+    except Exception as error:  # each runtime raises its own
+        return Measured(name, None, None, f"it failed ({str(error).splitlines()[0]})")
+    steps = max(
+        float(np.abs(a - b).max()) * (spec.steps_a_unit or 255.0)
+        for a, b, spec in zip(made, expected, graph.outputs, strict=True)
+    )
+    reason = "" if steps <= MOST_STEPS else f"{steps:.2g} of 255 from torch, too far"
+    return Measured(name, 1000 * min(times), steps, reason)
+
+
+def _hardware(device: str) -> list[object]:
+    """What speed depends on."""
+    found: list[object] = [platform.machine(), _processor(), os.cpu_count(),
+                           torch.get_num_threads(), device]  # fmt: skip
+    if device.startswith("cuda"):
+        found.append(torch.cuda.get_device_name(device))
+    return found
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor()

@@ -1,0 +1,67 @@
+"""Torch: eager in float32, in bfloat16, and compiled."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from lipcore.cache import Cache
+from lipcore.models.blocks import channels_last
+from lipcore.runtime.graphs import Graph
+from lipcore.types import FloatArray
+
+
+def missing(backend: str, device: str) -> str:
+    """Why a backend of this module cannot run here; empty where it can."""
+    if backend == "torch-bf16" and not _has_bf16(device):
+        return "the processor has no bfloat16 arithmetic"
+    if backend == "torch-compile" and not _compiler():
+        return "torch.compile needs a C++ compiler (g++ or clang++), and none is on PATH"
+    return ""
+
+
+def _has_bf16(device: str) -> bool:
+    if device.startswith("cuda"):
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    if device != "cpu":
+        return False
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in asked)
+
+
+def _compiler() -> str | None:
+    names = ("cl",) if sys.platform == "win32" else ("g++", "clang++", "c++")
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+def open_graph(graph: Graph, backend: str, device: str, cache: Cache) -> TorchRunner:
+    """See ``backends.open_graph``."""
+    return TorchRunner(graph, backend, device)
+
+
+class TorchRunner:
+    """See ``Runner``."""
+
+    def __init__(self, graph: Graph, backend: str, device: str) -> None:
+        self.backend = backend
+        self._device = torch.device(device)
+        self._bf16 = backend == "torch-bf16"
+        network: nn.Module = channels_last(graph.module).to(self._device)
+        self._network: Callable[..., Any] = network
+        if backend == "torch-compile":
+            self._network = torch.compile(network, dynamic=False)
+
+    def run(self, *inputs: FloatArray) -> tuple[FloatArray, ...]:
+        """See ``Runner``."""
+        tensors = [torch.from_numpy(x).to(self._device) for x in inputs]
+        with torch.inference_mode(), torch.autocast(
+            self._device.type, torch.bfloat16, enabled=self._bf16
+        ):
+            made = self._network(*tensors)
+        outputs = made if isinstance(made, tuple) else (made,)
+        return tuple(x.float().cpu().numpy() for x in outputs)

@@ -1,0 +1,177 @@
+"""Bundles: what is in them, and that `openjd run` really renders them, to the last pixel."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lipcore.errors import ConfigError
+from lipcore.farm.bundle import BundleSettings, write_bundle
+from lipcore.farm.check import check_jobs
+from lipcore.farm.jobs import read_jobs
+from lipcore.farm.session import SessionError, call_session, start_session, stop_session
+from lipcore.farm.task import parse_settings, worker_params
+from lipcore.pipeline import render_shot
+from lipcore.shot import RenderConfig, Shot
+from lipcore.types import FrameRange
+from lipcore.worker.requests import parse_request
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def studio(portrait_plate: Path, spoken_line: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "Büro 1"
+    shutil.copytree(portrait_plate.parent, folder / "plate")
+    shutil.copy(spoken_line, folder / "line.wav")
+    return folder
+
+
+def _bundle(folder: Path, entry: str, **settings: object) -> Path:
+    (folder / "jobs.yaml").write_text(f"jobs: [{{name: shot, {entry}}}]", "utf-8")
+    (check,) = check_jobs(read_jobs(folder / "jobs.yaml"))
+    assert check.error is None
+    write_bundle(check, folder / "bundle", BundleSettings(**settings))  # type: ignore[arg-type]
+    return folder / "bundle"
+
+
+def _openjd(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = shutil.which("openjd", path=f"{BIN}{os.pathsep}{os.environ['PATH']}")
+    if command is None:
+        pytest.skip("openjd-cli is not installed")
+    return subprocess.run(
+        [command, *map(str, arguments)], capture_output=True, text=True, timeout=560
+    )
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.glob("*.exr")}
+
+
+def _flaky(folder: Path) -> Path:
+    """``lipcore``, of which one task fails once."""
+    script = folder / "flaky"
+    script.write_text(
+        f"#!/bin/sh\ncase \"$*\" in *--chunk=1005-1008*)\n"
+        f"  if mkdir '{folder}/failed'; then echo 'openjd_fail: a node went down'; exit 7; fi;;\n"
+        f"esac\nexec '{sys.executable}' -m lipcore \"$@\"\n"
+    )
+    script.chmod(0o755)
+    return script
+
+
+@pytest.mark.slow
+def test_a_bundle_runs_and_a_task_that_fails_once_loses_nothing(studio: Path) -> None:
+    bundle = _bundle(
+        studio, "plate: plate, dialogue: line.wav, out: done, strength: 0.8",
+        chunk_frames=4, command=str(_flaky(studio)),
+    )
+    # The farm knows the plate by another path.
+    values = json.loads((bundle / "openjd_parameters.json").read_text("utf-8"))
+    values["Plate"] = "/farm/plates"
+    (bundle / "elsewhere.json").write_text(json.dumps(values), "utf-8")
+    rules = json.dumps({"version": "pathmapping-1.0", "path_mapping_rules": [{
+        "source_path_format": "POSIX", "source_path": "/farm/plates",
+        "destination_path": str(studio / "plate"),
+    }]})  # fmt: skip
+    run = [
+        "run", bundle / "template.yaml", "--step", "Assemble", "--run-dependencies",
+        "-p", f"file://{bundle / 'elsewhere.json'}", "--path-mapping-rules", rules,
+    ]
+    first = _openjd(*run)
+    assert first.returncode == 1 and "a node went down" in first.stdout
+    before = {p: p.stat().st_mtime_ns for p in (studio / "done").glob("*.exr")}
+    assert {p.name[-8:-4] for p in before} == {"1001", "1002", "1003", "1004"}
+
+    second = _openjd(*run)
+    assert second.returncode == 0, second.stdout[-3000:]
+    assert "openjd_progress: 100" in second.stdout
+    assert all(p.stat().st_mtime_ns == told for p, told in before.items()), "rendered again"
+
+    single = studio / "single"
+    render_shot(
+        Shot(studio / "plate", studio / "line.wav", frames=FrameRange(1001, 1012)),
+        RenderConfig(strength=0.8, cache=studio / "cache"), single,
+    )
+    assert _digests(studio / "done") == _digests(single) and len(_digests(single)) == 12
+
+
+def test_a_bundle_says_what_a_farm_must_know(studio: Path) -> None:
+    (studio / "curve.txt").write_text("1001 0.5\n")
+    bundle = _bundle(
+        studio, "plate: plate, dialogue: line.wav, out: done.mkv, strength: curve.txt, "
+        "frames: 1001-1012", chunk_frames=50, adapt_minutes=2.5,
+    )
+    checked = _openjd("check", bundle / "template.yaml")
+    assert checked.returncode == 0, checked.stdout
+    template = yaml.safe_load((bundle / "template.yaml").read_text("utf-8"))
+    _, adapt, render, assemble = template["steps"]
+    assert [s["dependencies"][0]["dependsOn"] for s in (adapt, render, assemble)] == [
+        "Track", "Adapt", "Render"]  # fmt: skip
+    words = render["script"]["actions"]["onRun"]["args"]
+    assert "--segments={{Task.Param.Segments}}" in words
+    assert "--set=strength={{Param.Strength}}" in words
+    assert "--set=weights=base+{{Param.WorkDir}}/adapted.safetensors" in words
+    assert not any("weights" in word for word in adapt["script"]["actions"]["onRun"]["args"])
+    values = yaml.safe_load((bundle / "parameter_values.yaml").read_text("utf-8"))
+    by_name = {entry["name"]: entry["value"] for entry in values["parameterValues"]}
+    assert by_name["Segments"] == "0-0" and by_name["ChunkSize"] == "2"
+    assets = yaml.safe_load((bundle / "asset_references.yaml").read_text("utf-8"))
+    named = assets["assetReferences"]["inputs"]
+    assert set(named["filenames"]) == {str(studio / "line.wav"), str(studio / "curve.txt")}
+    assert named["directories"] == [str(studio / "plate")]
+    for step in template["steps"]:
+        action = step["script"]["actions"]["onRun"]
+        assert action["timeout"] > 0 and action["cancelation"]["notifyPeriodInSeconds"] == 60
+
+
+def test_values_cannot_become_expressions(studio: Path) -> None:
+    with pytest.raises(ConfigError, match="two braces"):
+        _bundle(studio, "plate: plate, dialogue: line.wav, out: done, speaker: '{{Param.X}}'")
+
+
+def test_words_of_a_task_are_a_request_that_the_worker_takes() -> None:
+    job = parse_settings([
+        "plate=/a b/p.####.exr", "dialogue=1.wav", "out=/o", "offset-frames=-2",
+        "overwrite=true", "frames=1001-1012", "speaker=10,20",
+    ])  # fmt: skip
+    params = worker_params(job, FrameRange(1001, 1004))
+    line = json.dumps({"id": "1", "method": "render", "params": params}).encode()
+    asked = parse_request(line).params
+    assert asked.settings.chunk == FrameRange(1001, 1004)  # type: ignore[union-attr]
+    assert asked.settings.offset_frames == -2 and asked.settings.overwrite  # type: ignore[union-attr]
+    assert asked.shot() == job.shot  # type: ignore[union-attr]
+    with pytest.raises(ConfigError, match="option=value"):
+        parse_settings(["plate"])
+
+
+@pytest.mark.slow
+def test_a_session_has_one_worker_that_strangers_cannot_use(tmp_path: Path) -> None:
+    with pytest.raises(SessionError):
+        call_session(tmp_path, "status", {}, print)
+    start_session(tmp_path)
+    try:
+        told = tmp_path / "lipcore_worker.json"
+        assert told.stat().st_mode & 0o077 == 0
+        first = call_session(tmp_path, "status", {}, print)
+        assert first["event"] == "result" and first["running"] is None
+        stranger = tmp_path / "stranger"
+        stranger.mkdir()
+        facts = json.loads(told.read_text()) | {"secret": "x" * 64}
+        (stranger / told.name).write_text(json.dumps(facts))
+        with pytest.raises(SessionError, match="went away"):
+            call_session(stranger, "status", {}, print)
+        wrong = call_session(tmp_path, "render", {"plate": "nowhere.mov"}, print)
+        assert wrong["event"] == "error" and wrong["exit_code"] == 2
+    finally:
+        stop_session(tmp_path)
+    with pytest.raises(SessionError):
+        call_session(tmp_path, "status", {}, print)
