@@ -323,7 +323,10 @@ def test_submit_writes_a_jobs_file(scene: Scene) -> None:
     options = {o for p in command.params for o in p.opts}
     assert {f"--{k}" for k in job} - {"--plate", "--dialogue"} <= options
     (message,) = scene.host.messages
-    if "submit" not in _COMMANDS:
+    if "submit" in _COMMANDS:
+        bundle = scene.folder / "lipsync" / "Lipsync1.bundle"
+        assert list(bundle.rglob("template.yaml")), message
+    else:
         assert "cannot make farm bundles" in message and "Lipsync1.jobs.yaml" in message
 
 
