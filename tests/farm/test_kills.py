@@ -30,5 +30,5 @@ def test_renders_that_are_killed_lose_nothing_and_do_nothing_twice(
         portrait_plate, spoken_line, tmp_path, frames=FrameRange(1001, 1012), kills=5,
         workers=2, chunk=4,
     )
-    assert found.kills == 5 and found.equal and found.left_over == ()
+    assert found.kills == 5 and found.unequal == () and found.left_over == ()
     assert 12 <= found.written <= 12 + 5 * 4
