@@ -142,8 +142,8 @@ def describe_track(track: FaceTrack) -> dict[str, object]:
 
 
 def _conform(params: Conform, listener: JobListener, emit: Emit) -> dict[str, object]:
-    from lipcore.media.audio import load_dialogue
     from lipcore.timeline.choose import choose_shots
+    from lipcore.timeline.dialogue import load_source, parse_source
     from lipcore.timeline.media_links import LinkOptions, MediaFinder, parse_path_map
     from lipcore.timeline.plan import plan_shots
     from lipcore.timeline.read import read_timeline
@@ -152,32 +152,44 @@ def _conform(params: Conform, listener: JobListener, emit: Emit) -> dict[str, ob
     from lipcore.timeline.write import write_timeline
 
     read = read_timeline(params.timeline, rate=_rate(params.rate))
-    dub = None if params.dialogue is None else load_dialogue(params.dialogue)
+    warnings = list(read.warnings)
     settings = {} if params.shots is None else read_settings(params.shots)
     options = LinkOptions(
         params.timeline.absolute().parent, params.search, parse_path_map(params.path_map)
     )
+    dub = None
     with closing(MediaFinder(options)) as finder:
+        if params.dialogue is not None:
+            source = load_source(
+                parse_source(params.dialogue), read, finder, skip_tracks=params.skip_tracks
+            )
+            dub = source.dialogue
+            warnings += source.warnings
         shots = plan_shots(
             read, finder, dub, handles=params.handles, skip_tracks=params.skip_tracks,
             settings=settings,
         )
     choose_shots(shots, params.only, read, dub, params.out, params.settings)
     outputs: list[str] = []
+    pictures: dict[int, dict[str, object]] = {}
     if not params.dry_run:
         assert dub is not None and params.out is not None  # checked by Conform
-        render_shots(shots, dub, read.rate, params.out, params.settings, listener)
+        for made in render_shots(shots, dub, read.rate, params.out, params.settings, listener):
+            pictures[made.shot.number] = {
+                "picture": str(made.picture.absolute()),
+                "frames": [made.frames.first, made.frames.last],
+                "cut": [made.cut.first, made.cut.last],
+            }
         written = params.out / f"{params.timeline.stem}_lipsync.otio"
         if params.language:
             written = written.with_stem(f"{written.stem}_{params.language}")
         write_timeline(read, shots, params.out, written, language=params.language)
         outputs.append(str(written))
     for shot in shots:
-        emit("shot", **shot.row(read))
+        emit("shot", **shot.row(read), **pictures.get(shot.number, {}))
     return {
         "outputs": outputs, "shots": len(shots), "rate": str(read.rate),
-        "start_frame": read.start_frame, "warnings": list(read.warnings),
-        "language": params.language,
+        "start_frame": read.start_frame, "warnings": warnings, "language": params.language,
     }  # fmt: skip
 
 

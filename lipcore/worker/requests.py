@@ -99,8 +99,9 @@ class Conform:
     """Renders the shots of a timeline, as ``lipcore conform``."""
 
     timeline: Path
-    dialogue: Path | None = None
-    """Its first sample at the timeline's first frame. None, with ``dry_run``, plans only."""
+    dialogue: str | None = None
+    """A file whose first sample belongs to the timeline's first frame, ``track:NAME`` or
+    ``clips``. None, with ``dry_run``, plans only."""
     out: Path | None = None
     language: str = ""
     rate: str | None = None
