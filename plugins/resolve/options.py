@@ -169,7 +169,10 @@ def clip_settings(names: list[str]) -> dict[str, Any]:
 
 
 def _plain(text: str) -> Any:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    """A number as a number: ``2`` stays whole, as it may be a speaker."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

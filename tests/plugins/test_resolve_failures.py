@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 from film import START, Film, make_film
-from resolve_sim import MediaPoolItem, Resolve, TimelineItem
-
 from lipcore.plugins.client import WorkerError
 from lipcore.plugins.resolve.bins import import_frames, make_bin
 from lipcore.plugins.resolve.comp import comp_text
@@ -23,9 +21,10 @@ from lipcore.plugins.resolve.items import (
     originals,
     true_speed,
 )
-from lipcore.plugins.resolve.options import Options, read_options
+from lipcore.plugins.resolve.options import Options, clip_settings, read_options
 from lipcore.plugins.resolve.place import Placer, Rendered
 from lipcore.plugins.resolve.screen import Console
+from resolve_sim import MediaPoolItem, Resolve, TimelineItem
 
 
 @pytest.fixture
@@ -271,3 +270,9 @@ def test_settings_of_one_timeline(film: Film, tmp_path: Path) -> None:
     film.timeline.AddMarker(9, "Blue", "Lipsync", "handles = 8\nsee you on Monday", 1)
     told = read_options(film.timeline, path)  # type: ignore[arg-type]
     assert told == Options("C:\\dubs\\100%.wav", "comp", handles=8, strength=0.5)
+
+
+def test_settings_of_a_clip() -> None:
+    marks = ["mine", "lipsync speaker=2 strength=0.5", "lipsync exclude"]
+    assert clip_settings(marks) == {"speaker": 2, "strength": 0.5, "exclude": True}
+    assert clip_settings(["lipsync"]) == {}

@@ -163,6 +163,35 @@ def test_track_from_the_window(
     assert [len(i.sim_takes) for i in film.items] == [0] * 6
 
 
+def test_cancel_in_the_window(
+    film: Film, dub: Path, scripts: Path, tmp_path: Path
+) -> None:
+    """Cancel, then Render again and close the window while it works: nothing is placed."""
+    write_settings(tmp_path, out=tmp_path / "out", dialogue=dub)
+    done: list[str] = []
+
+    def hand(window: Window) -> None:
+        items = window.items
+        if not done and items["render"].Enabled != "":
+            assert items["cancel"].Text == "Cancel"
+            window.On.cancel.Clicked({})
+            done.append("cancel")
+        elif not done:
+            window.On.render.Clicked({})
+        elif "cancelled" in items["report"].PlainText and items["render"].Enabled:
+            assert items["cancel"].Text == "Close"
+            window.On.render.Clicked({})
+            done.append("again")
+        elif done[-1] == "again" and not items["render"].Enabled:
+            window.On.LipcoreWindow.Close({})
+            done.append("closed")
+
+    start(scripts, "Utility/Lipsync timeline.py", film.given(*windows(hand)))
+    assert done == ["cancel", "again", "closed"]
+    assert len(film.timeline.sim_tracks["video"]) == 1
+    assert not any(item.sim_takes for item in film.items)
+
+
 def test_one_clip_as_a_composition_from_outside(
     film: Film, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
