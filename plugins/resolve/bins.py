@@ -95,7 +95,7 @@ def import_frames(
             "Delete the clip from the bin lipsync, then run again.",
         )
     if not _same_rate(clip, rate):
-        clip.SetClipProperty("FPS", rate)
+        clip.SetClipProperty("FPS", rate.split()[0])
         if not _same_rate(clip, rate):
             raise WorkerError(
                 f"{name} plays at {clip.GetClipProperty('FPS')} frames a second, the timeline "

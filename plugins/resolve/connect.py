@@ -43,10 +43,12 @@ def from_menu(given: Mapping[str, Any]) -> Host:
     Raises:
         WorkerError: It was not started by Resolve.
     """
-    resolve = given.get("resolve")
+    resolve, bmd = given.get("resolve"), given.get("bmd")
+    if resolve is None and bmd is not None:
+        resolve = bmd.scriptapp("Resolve")
     if resolve is None:
         return from_outside()
-    return Host(resolve, given.get("fusion") or given.get("fu"), given.get("bmd"))
+    return Host(resolve, given.get("fusion") or given.get("fu"), bmd)
 
 
 def from_outside() -> Host:

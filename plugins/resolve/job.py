@@ -10,6 +10,7 @@ import contextlib
 import json
 import re
 import threading
+import traceback
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,6 +88,18 @@ def run(host: Host, options: Options, screen: Screen) -> Steps:
     screen.begin()
     try:
         return (yield from _Run(host, project, timeline, options, screen).steps())
+    except OSError as error:
+        raise WorkerError(
+            f"a file cannot be written ({error})", "Choose another folder with out.",
+            "OutputNotWritableError", 6,
+        ) from error
+    except TypeError as error:
+        if "'NoneType' object is not callable" not in str(error):
+            raise
+        raise WorkerError(  # a name that this edition lacks: it is found when it is called
+            f"this Resolve lacks a function that the script calls ({_where(error)})",
+            "Use Resolve 18.5 or later.",
+        ) from error
     finally:
         screen.end()
 
@@ -106,10 +119,10 @@ class _Run:
             raise WorkerError(f"out is {told}, which is not absolute", "Give the whole path.")
 
     def steps(self) -> Steps:
-        self.screen.show(0, "starting the worker")
-        self.worker.hello()
         items = list_items(self.timeline)
         chosen = choose(items, self.options.clips, self.timeline, self.pool)
+        self.screen.show(0, "starting the worker")
+        self.worker.hello()
         otio = self._export(items)
         params = self._params(otio)
         try:
@@ -334,6 +347,15 @@ def drive(steps: Steps, wait: Any, interrupted: Any = None) -> Report:
                     steps.close()
                 raise
             interrupted()
+
+
+def _where(error: BaseException) -> str:
+    """The line of the plugin at which an error was raised."""
+    own = Path(__file__).parent
+    frames = [
+        f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).parent == own
+    ]  # fmt: skip
+    return f"{Path(frames[-1].filename).name}: {frames[-1].line}" if frames else str(error)
 
 
 def _plain(name: str) -> str:

@@ -21,10 +21,12 @@ from lipcore.plugins.resolve.items import (
     originals,
     true_speed,
 )
+from lipcore.plugins.resolve.job import run
 from lipcore.plugins.resolve.options import Options, clip_settings, read_options
 from lipcore.plugins.resolve.place import Placer, Rendered
 from lipcore.plugins.resolve.screen import Console
 from resolve_sim import MediaPoolItem, Resolve, TimelineItem
+from resolve_sim.remote import Fabricated
 
 
 @pytest.fixture
@@ -231,6 +233,19 @@ def test_a_marker_that_is_not_taken(film: Film, capsys: pytest.CaptureFixture[st
     assert not screen.cancelled()
     screen.end()
     assert len(film.timeline.sim_markers) == 60
+
+
+def test_a_run_that_meets_an_older_resolve(film: Film, tmp_path: Path) -> None:
+    """A function that the edition lacks seems to be there until it is called."""
+    host = Host(film.resolve)  # type: ignore[arg-type]
+    screen = Console(film.timeline)  # type: ignore[arg-type]
+    fails(lambda: next(run(host, Options(), screen)), "no dialogue is set")
+    options = Options("no.wav", out="here")
+    fails(lambda: next(run(host, options, screen)), "out is here, which is not absolute")
+    film.timeline.GetIsTrackEnabled = Fabricated("an old edition")  # type: ignore[method-assign]
+    options = Options("no.wav", out=str(tmp_path))
+    fails(lambda: next(run(host, options, screen)), r"lacks a function.*GetIsTrackEnabled")
+    assert film.timeline.sim_markers == {}
 
 
 def test_chosen_clips(film: Film) -> None:
