@@ -27,11 +27,12 @@ from lipcore.media.plate import Plate, open_plate
 from lipcore.media.writers import VIDEO_SUFFIXES, FrameWriter, open_writer
 from lipcore.models.checkpoint import hash_file
 from lipcore.models.device import check_device, is_out_of_memory
+from lipcore.provenance.output_mark import MarkedRenderer, OutputMark
 from lipcore.runtime.backends import BACKENDS
 from lipcore.runtime.choose import settle_backend
 from lipcore.shapes.asked import ask_shapes
 from lipcore.shapes.basis import ShapeBasis
-from lipcore.shot import RenderConfig, Shot
+from lipcore.shot import NO_WATERMARK, RenderConfig, Shot
 from lipcore.sidecar import write_sidecars
 from lipcore.stream import BackgroundSink, ordered_map
 from lipcore.strength import read_strength
@@ -153,6 +154,9 @@ def render_shot(
             parameter_hash=key, overwrite=config.overwrite, frames=frames, chunk=config.chunk,
         ) as writer:
             color = ColorTransform.of_plate(plate)
+            mark = None
+            if config.watermark != NO_WATERMARK:
+                mark = OutputMark(config.watermark, config.watermark_method, color)
             with clock.time("analyse"):
                 analysis = analyse(
                     plate, frames, speaker=shot.speaker, color=color, basis=basis,
@@ -176,6 +180,9 @@ def render_shot(
                     plate, targets, track, analysis, color, config, weights, listener.progress
                 )
             listener.log(f"synthesis: {renderer.name}")
+            if mark is not None:
+                renderer = MarkedRenderer(renderer, track, mark)
+                listener.log(f"watermark: {config.watermark!r} ({config.watermark_method})")
             with clock.time("render"):
                 due = config.chunk or frames
                 done = render_frames(plate, due, renderer, matte, writer, config, listener)
