@@ -111,6 +111,15 @@ class RenderConfig:
     watermark_method: WatermarkMethod = "pattern"
     """``pattern`` outlasts strong compression and scaling and is found by its text; ``blocks``,
     the paper's, can be read without the text, holds 4 letters, and is lost much sooner."""
+    provenance: bool = False
+    """Sign what was made as content credentials (C2PA). Off by default, as pictures on their way
+    to a compositor are not published yet: see ``.github/POLICY.md``."""
+    certificate: Path | None = None
+    """PEM of who signs, with its chain; None takes one that was made on this machine."""
+    private_key: Path | None = None
+    """PEM of its key."""
+    consent: str = ""
+    """Where the consent of the person shown is on file; told by sidecar and credentials."""
     extra: dict[str, str] = field(default_factory=dict)
     """Attributes to write into every frame."""
 
@@ -124,6 +133,11 @@ class RenderConfig:
             raise ConfigError(f"feather must be from 0.02 to 0.5, got {self.feather}")
         if not math.isfinite(self.offset_frames):
             raise ConfigError("offset_frames must be a number")
+        if (self.certificate is None) != (self.private_key is None):
+            raise ConfigError(
+                "a certificate and its private key go together",
+                hint="Give both --certificate and --private-key, or neither.",
+            )
         if not self.watermark.strip():
             raise ConfigError("the text of a watermark is empty", hint="Leave the option out.")
         if self.watermark != NO_WATERMARK and self.watermark_method == "blocks" and (

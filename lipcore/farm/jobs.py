@@ -34,10 +34,11 @@ MOST_JOBS = 10_000
 TEXTS = (
     "plate", "dialogue", "out", "shapes", "holdout", "cache", "name", "frames", "rate",
     "strength", "speaker", "weights", "colorspace", "codec",
-    "watermark",
+    "watermark", "consent",
+    "certificate", "private_key",
 )  # fmt: skip
 """Options that are text, and that YAML may take for something else."""
-_PATHS = ("plate", "dialogue", "out", "shapes", "holdout", "cache")
+_PATHS = ("plate", "dialogue", "out", "shapes", "holdout", "cache", "certificate", "private_key")
 _NAME = re.compile(r"[\w.-]{1,80}")
 _DEFAULT = RenderConfig()
 
@@ -71,6 +72,10 @@ class JobSettings:
     feather: float = _DEFAULT.feather
     watermark: str = _DEFAULT.watermark
     watermark_method: WatermarkMethod = _DEFAULT.watermark_method
+    consent: str = ""
+    provenance: bool = False
+    certificate: str | None = None
+    private_key: str | None = None
     weights: str = _DEFAULT.weights
     device: str = _DEFAULT.device
     backend: str = _DEFAULT.backend
@@ -211,7 +216,9 @@ def job_of(entry: Any, defaults: Any, number: int, folder: Path, where: str) -> 
             missing_frame=given.missing_frame, feather=given.feather, weights=given.weights,
             device=given.device, backend=given.backend, seed=given.seed, overwrite=given.overwrite,
             workers=given.workers, cache=_path(given.cache), watermark=given.watermark,
-            watermark_method=given.watermark_method,
+            watermark_method=given.watermark_method, consent=given.consent,
+            provenance=given.provenance, certificate=_path(given.certificate),
+            private_key=_path(given.private_key),
         )
     except ConfigError as error:
         raise ConfigError(f"{where}: {error.message}", hint=error.hint) from error

@@ -210,7 +210,8 @@ def main() -> None:
         print(f"{way}: found {sum(found[way])} of {len(values)}, "
               f"least {min(values):.2f}, median {float(np.median(values)):.2f}")
     print(f"unmarked: found {sum(found['unmarked'])} of {compared}, highest {highest:.2f}")
-    print(f"psnr: least {min(psnrs):.2f} dB, median {float(np.median(psnrs)):.2f} dB")
+    if psnrs:
+        print(f"psnr: least {min(psnrs):.2f} dB, median {float(np.median(psnrs)):.2f} dB")
 
 
 if __name__ == "__main__":
