@@ -27,8 +27,10 @@ def command() -> None:
 
 @command.command("show")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--authorities", type=click.Path(path_type=Path),
+              help="Root certificates that are trusted, PEM. Default: nobody is.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def show(file: Path, as_json: bool) -> None:
+def show(file: Path, authorities: Path | None, as_json: bool) -> None:
     """Check the credentials of FILE and say what they state.
 
     FILE is a video, a frame of a sequence, its folder, or a file .c2pa. What was changed since
@@ -36,7 +38,7 @@ def show(file: Path, as_json: bool) -> None:
     """
     from lipcore.provenance.credentials import read_credentials
 
-    found = read_credentials(file)
+    found = read_credentials(file, authorities=authorities)
     if as_json:
         click.echo(json.dumps({
             "event": "credentials", "asset": str(found.asset), "valid": found.valid,
@@ -46,7 +48,7 @@ def show(file: Path, as_json: bool) -> None:
     else:
         click.echo(f"{found.asset.name}: {'unchanged' if found.valid else 'CHANGED'} since signed")
         vouched = "an authority vouches for them" if found.trusted else (
-            "no known authority vouches for them"
+            "no trusted authority vouches for them"
         )
         click.echo(f"signed by      {found.signer}: {vouched}")
         click.echo(f"source         {found.source_type or 'not stated'}")
@@ -65,8 +67,10 @@ def _tell(facts: Mapping[str, Any]) -> None:
         if key in facts:
             value = facts[key]
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            click.echo(f"{title:<15}{text or 'none stated'}")
+            plain = "".join(c if c.isprintable() else "?" for c in text)
+            click.echo(f"{title:<15}{plain or 'none stated'}")
     weights = facts.get("weights_sha256")
     if isinstance(weights, Mapping):
         for kind, digest in weights.items():
-            click.echo(f"{'  ' + str(kind):<15}{digest}")
+            plain = "".join(c if c.isprintable() else "?" for c in f"{kind} {digest}")
+            click.echo(f"  {plain}")

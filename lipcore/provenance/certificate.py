@@ -63,7 +63,7 @@ def load_identity(certificate: Path | None, private_key: Path | None) -> Identit
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    chain, key_pem = _read(certificate), _read(private_key)
+    chain, key_pem = read_pem(certificate), read_pem(private_key)
     try:
         certificates = x509.load_pem_x509_certificates(chain)
         key: Any = load_pem_private_key(key_pem, None)
@@ -102,14 +102,19 @@ def require_package() -> None:
     del c2pa
 
 
-def _read(path: Path) -> bytes:
+def read_pem(path: Path) -> bytes:
+    """A small file.
+
+    Raises:
+        ProvenanceError: It cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return file.read(_MOST_BYTES)
     except OSError as error:
         raise ProvenanceError(
             f"{path} cannot be read: {error.strerror}",
-            hint="Give --certificate and --private-key files in PEM.", path=str(path),
+            hint="Give a file in PEM.", path=str(path),
         ) from error
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from lipcore import __version__
 from lipcore.errors import MediaNotFoundError, MediaUnreadableError, ProvenanceError
 from lipcore.media.output_files import appearing
-from lipcore.provenance.certificate import Identity, require_package
+from lipcore.provenance.certificate import Identity, read_pem, require_package
 
 INDEX_SUFFIX = ".frames.json"
 CREDENTIALS_SUFFIX = ".c2pa"
@@ -115,12 +115,15 @@ def sign_outputs(
     return (*written, beside)
 
 
-def read_credentials(path: Path, progress: Progress = lambda done, total: None) -> Credentials:
+def read_credentials(
+    path: Path, progress: Progress = lambda done, total: None, *, authorities: Path | None = None
+) -> Credentials:
     """Find and check the credentials of a file.
 
     Args:
         path: A video, a frame of a sequence, its folder, its index, or a file ``.c2pa``.
         progress: Told of frames hashed and their number.
+        authorities: PEM of root certificates that are trusted; None trusts nobody.
 
     Raises:
         MediaNotFoundError: Nothing is at the path.
@@ -130,7 +133,7 @@ def read_credentials(path: Path, progress: Progress = lambda done, total: None) 
     if not path.exists():
         raise MediaNotFoundError(f"nothing is at {path}", hint="Check the path.", path=str(path))
     asset, beside = _locate(path)
-    report = _report(asset, beside)
+    report = _report(asset, beside, authorities)
     active = report["manifests"][report["active_manifest"]]
     problems = [
         str(entry.get("explanation") or entry.get("code"))
@@ -221,12 +224,16 @@ def _sign(
     return manifest
 
 
-def _report(asset: Path, beside: Path | None) -> dict[str, Any]:
+def _report(asset: Path, beside: Path | None, authorities: Path | None) -> dict[str, Any]:
     from c2pa import Context, Reader, Settings
 
-    context = Context(Settings.from_dict(_SETTINGS))
     kind = _EMBEDDED.get(asset.suffix.lower()) or _kind(asset)
+    trust = {} if authorities is None else {
+        "trust": {"trust_anchors": read_pem(authorities).decode("ascii", "replace")}
+    }
     try:
+        with _translated(asset):
+            context = Context(Settings.from_dict({**_SETTINGS, **trust}))
         manifest = None if beside is None else _bounded(beside)
         with (
             asset.open("rb") as stream, _translated(asset),

@@ -8,11 +8,11 @@ search of near places and sizes the rest. Two methods leave marks, and both are 
     how improbable a score is without a mark. One match in a million faces without it is
     borne, whatever they show.
 ``blocks``
-    Each frame's bits are read, at 15 places and sizes. A frame matches where at least 28 of 32
-    bits are the text's (7 of 8 for shorter texts), and a face where half of its frames match at
-    one place, as in the paper. For random bits a frame would match with a probability of 1e-5;
-    but the bits of one face repeat from frame to frame, so that half the frames are little
-    more proof than one: 1.5e-4 for 15 places is the figure to count with.
+    Each frame's bits are read, at 15 places and sizes. A frame matches where 7 of 8 bits are
+    the text's, and a face where half of its frames match at one place, as in the paper. Random
+    bits would match the 32 of four letters with a probability of 1e-5, those of one letter with
+    4 %. The bits of one face repeat from frame to frame, so that half the frames are little more
+    proof than one: 1.5e-4, at 15 places, is the figure to count with for four letters.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -154,6 +154,18 @@ def test_the_identity_of_the_machine_is_made_once_and_kept_secret(
         load_identity(folder / CERTIFICATE, tmp_path / "gone.pem")
 
 
+def test_who_signed_is_known_where_the_authority_is(identity: Identity, tmp_path: Path) -> None:
+    made = video(tmp_path / "x.mp4")
+    sign_outputs([made], tmp_path / "x", FACTS, identity)
+    head = b"-----BEGIN CERTIFICATE-----"
+    root = tmp_path / "root.pem"
+    root.write_bytes(head + identity.chain.split(head)[-1])
+    found = read_credentials(made, authorities=root)
+    assert found.valid and found.trusted
+    with pytest.raises(ProvenanceError, match="cannot be read"):
+        read_credentials(made, authorities=tmp_path / "gone.pem")
+
+
 def test_the_hash_of_a_sequence_is_what_sha256sum_says(tmp_path: Path) -> None:
     names = ["a.1.exr", "a.2.exr"]
     for name in names:
@@ -174,18 +186,10 @@ def test_spans() -> None:
 
 @pytest.mark.slow
 def test_a_render_is_signed_shown_and_found_broken(
-    portrait_plate: Path, spoken_line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    lipcore: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
-
-    def lipcore(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        ended = subprocess.run(
-            [sys.executable, "-m", "lipcore", *map(str, words)],
-            capture_output=True, text=True, check=False, timeout=600,
-        )
-        assert ended.returncode == code, ended.stderr
-        return ended
-
     common = ["--cache", tmp_path / "cache", "--provenance", "--consent", "Vertrag Ä 12"]
     first = lipcore("render", portrait_plate, spoken_line, "--out", tmp_path / "done", *common)
     assert "a certificate of this machine" in " ".join(first.stderr.split())
@@ -207,7 +211,7 @@ def test_a_render_is_signed_shown_and_found_broken(
     )
     assert "12 kept" in again.stdout and movie.read_bytes() == signed
     said = lipcore("provenance", "show", movie).stdout
-    assert "unchanged since signed" in said and "no known authority" in said
+    assert "unchanged since signed" in said and "no trusted authority" in said
     flip(movie, signed.rfind(b"mdat") + 900)
     broken = lipcore("provenance", "show", movie, code=14)
     assert "is not what was signed" in broken.stderr and "CHANGED" in broken.stdout

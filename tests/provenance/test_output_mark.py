@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from lipcore.provenance.output_mark import LEAST_PSNR_DB, OutputMark
 from lipcore.shot import RenderConfig, WatermarkMethod
 from lipcore.types import Frame, Patch, Window
 
+Command = Callable[..., subprocess.CompletedProcess[str]]
 WINDOW = Window(0, 0, 320, 240)
 MATRIX = np.array([[1 / 200, 0, -0.3], [0, 1 / 200, -0.15]], np.float32)
 
@@ -94,18 +95,9 @@ def test_texts_are_checked() -> None:
     assert RenderConfig(watermark_method="blocks").watermark == "none"
 
 
-def lipcore(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    ended = subprocess.run(
-        [sys.executable, "-m", "lipcore", *map(str, words)],
-        capture_output=True, text=True, check=False, timeout=600,
-    )
-    assert ended.returncode == code, ended.stderr
-    return ended
-
-
 @pytest.mark.slow
 def test_a_marked_render_is_found_and_a_plain_one_is_not(
-    portrait_plate: Path, spoken_line: Path, tmp_path: Path
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, lipcore: Command
 ) -> None:
     """Twelve frames of EXR, through the command: half floats, mark and all."""
     common = ["--cache", tmp_path / "cache", "--workers", "1"]
@@ -136,7 +128,7 @@ def test_a_marked_render_is_found_and_a_plain_one_is_not(
     assert "made from something else" in again.stderr
 
 
-def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
+def test_the_command_says_what_is_wrong(tmp_path: Path, lipcore: Command) -> None:
     gone = lipcore("watermark", "detect", tmp_path / "not há.mov", code=3)
     assert re.search(r"^error: .*not há\.mov", gone.stderr, re.M)
     empty = lipcore("watermark", "detect", tmp_path, "--text", "", code=2)
