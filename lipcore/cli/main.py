@@ -25,6 +25,8 @@ _COMMANDS = {
     "report": ("lipcore.cli.report", "Write a page on which renders are reviewed."),
     "track": ("lipcore.cli.track", "Show the faces that are found in a plate."),
     "adapt": ("lipcore.cli.adapt", "Fine-tune the latent networks to one shot."),
+    "provenance": ("lipcore.cli.provenance", "Show and check what a picture says of itself."),
+    "watermark": ("lipcore.cli.watermark", "Look for the invisible mark of a render."),
     "plugins": ("lipcore.cli.plugins", "Install and check the plugins of other programs."),
     "worker": ("lipcore.cli.worker", "Do jobs for host plugins, told in JSON lines."),
     "train": ("lipcore.cli.train", "Train a network from a recipe."),
