@@ -68,12 +68,10 @@ def _features(given: npt.ArrayLike) -> Matrix:
 
 def _factor(values: Matrix) -> Matrix:
     """F with ``F^T F`` the sample covariance, of as few rows as there need be."""
-    centred = (values - values.mean(axis=0)) / np.sqrt(len(values) - 1)
-    if len(values) <= values.shape[1]:
-        return centred
-    _, triangle = np.linalg.qr(centred)
-    small: Matrix = np.asarray(triangle, np.float64)
-    return small
+    factor: Matrix = (values - values.mean(axis=0)) / np.sqrt(len(values) - 1)
+    if len(values) > values.shape[1]:
+        _, factor = np.linalg.qr(factor)
+    return factor
 
 
 def _root(cov: Matrix) -> Matrix:

@@ -12,13 +12,13 @@ _GRID = 12
 """Light is compared on a grid this fine: finer structure moves with the face."""
 
 
-def psnr(one: FloatArray, other: FloatArray, *, peak: float = 1.0) -> float:
+def psnr(one: FloatArray | Picture, other: FloatArray | Picture, *, peak: float = 1.0) -> float:
     """Peak signal to noise in dB over all values; infinite where nothing differs."""
     error = float(np.mean((one.astype(np.float64) - other.astype(np.float64)) ** 2))
     return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
 
 
-def ssim(one: FloatArray, other: FloatArray, *, peak: float = 1.0) -> float:
+def ssim(one: FloatArray | Picture, other: FloatArray | Picture, *, peak: float = 1.0) -> float:
     """Structural similarity, mean over pixels and channels.
 
     Args:
