@@ -40,4 +40,4 @@ def test_wrong_inputs_are_one_line_and_a_hint(
     ):
         ended = lipcore_command("evaluate", *arguments)
         assert ended.returncode == code, ended.stderr
-        assert ended.stderr.startswith("error: ") and "\nhint: " in ended.stderr
+        assert ended.stderr.lstrip().startswith("error: ") and "\nhint: " in ended.stderr
