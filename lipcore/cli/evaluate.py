@@ -17,6 +17,8 @@ from lipcore.rates import parse_rate
               help="The plate that RENDER was made from.")
 @click.option("--dialogue", type=click.Path(path_type=Path),
               help="What the mouth says. Default: what the sidecar names, else the render's sound.")
+@click.option("--offset-frames", type=float, default=0.0, show_default=True,
+              help="Moves the given dialogue against the picture; positive is later.")
 @click.option("--speaker", default="largest", show_default=True,
               help="Which face: largest, left, right, X,Y or track:N.")
 @click.option("--rate", metavar="FPS", help="Frames a second, as 24 or 24000/1001, where the plate "
@@ -28,8 +30,8 @@ from lipcore.rates import parse_rate
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option("--debug", is_flag=True, hidden=True)
 def command(
-    render: Path, against: Path, dialogue: Path | None, speaker: str, rate: str | None,
-    outs: tuple[Path, ...], cache: Path | None, as_json: bool, debug: bool,
+    render: Path, against: Path, dialogue: Path | None, offset_frames: float, speaker: str,
+    rate: str | None, outs: tuple[Path, ...], cache: Path | None, as_json: bool, debug: bool,
 ) -> None:  # fmt: skip
     """Measure RENDER against its plate: sync, likeness, lips, jitter, seam, and what changed.
 
@@ -51,8 +53,8 @@ def command(
     listener = JsonListener() if as_json else BarListener()
     with listener:
         done = evaluate_render(
-            render, against, dialogue=dialogue, speaker=speaker, rate=given, cache=Cache(cache),
-            progress=listener.progress,
+            render, against, dialogue=dialogue, offset_frames=offset_frames, speaker=speaker,
+            rate=given, cache=Cache(cache), progress=listener.progress,
         )
     for out in outs:
         write_evaluation(done, out)

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 STAGES = {"plate": "plate", "track": "faces", "bank": "mouths", "speech": "speech",
           "render": "frames", "compare": "movie", "report": "looking",
-          "evaluate": "looking"}
+          "evaluate": "looking", "tables": "runs"}
 
 
 class BarListener:

@@ -85,8 +85,10 @@ def evaluate_render(
     against: Path,
     *,
     dialogue: Path | None = None,
+    offset_frames: float = 0.0,
     speaker: str = "largest",
     rate: Fraction | None = None,
+    most_frames: int | None = None,
     cache: Cache | None = None,
     progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
 ) -> Evaluation:
@@ -101,8 +103,10 @@ def evaluate_render(
         against: The plate, of the same size.
         dialogue: What the mouth says; by default what the sidecar names, else the render's own
             sound.
+        offset_frames: Moves the given dialogue against the picture; positive is later.
         speaker: Which face: see ``Shot.speaker``.
         rate: Frames a second, where the plate does not say.
+        most_frames: Of both, from their first; None takes all.
         cache: Keeps tracks; None takes the user's.
         progress: Told of the stages ``track`` and ``evaluate``.
 
@@ -120,10 +124,14 @@ def evaluate_render(
                 f"the render is {one.width}x{one.height}, the plate {other.width}x{other.height}",
                 hint="Evaluate whole frames of the plate's size (--deliver full).",
             )
-        count = min(len(made.info.frames), len(plate.info.frames))
+        longest = min(len(made.info.frames), len(plate.info.frames))
+        count = longest if most_frames is None else min(longest, most_frames)
         frames = FrameRange(plate.info.frames.first, plate.info.frames.first + count - 1)
         sidecar = _sidecar(render, made, frames)
-        sound = _sound(render, made, dialogue, sidecar, Fraction(count) / plate.info.rate)
+        sound = _sound(
+            render, made, dialogue, sidecar, Fraction(count) / plate.info.rate,
+            Fraction(offset_frames) / plate.info.rate,
+        )
         tracks, _, _ = find_tracks(
             plate, frames, color=ColorTransform.of_plate(plate), cache=cache or Cache(),
             progress=progress,
@@ -147,6 +155,7 @@ def evaluate_render(
         {
             "render": str(render), "plate": str(against),
             "dialogue": None if sound is None else str(sound.source),
+            "offset_frames": offset_frames,
             "crop": f"canonical face crop of the plate, {CROP_PX} px",
             "rate": str(plate.info.rate), "frames": count,
             "frames_left_out": abs(len(made.info.frames) - len(plate.info.frames)),
@@ -174,10 +183,10 @@ def _sidecar(render: Path, made: Plate, frames: FrameRange) -> FinishedRender | 
 
 def _sound(
     render: Path, made: Plate, dialogue: Path | None, sidecar: FinishedRender | None,
-    duration_s: Fraction,
+    duration_s: Fraction, offset_s: Fraction,
 ) -> Dialogue | None:  # fmt: skip
     if dialogue is not None:
-        return fit_dialogue(load_dialogue(dialogue), duration_s)
+        return fit_dialogue(load_dialogue(dialogue), duration_s, offset_s=offset_s)
     if sidecar is not None and sidecar.dialogue is not None and sidecar.dialogue.is_file():
         return fit_dialogue(
             load_dialogue(sidecar.dialogue), duration_s, offset_s=sidecar.sound_begin_s

@@ -66,7 +66,7 @@ def figures_of(
         **seen.rows,
     }  # fmt: skip
     lag, fits = probe_offset(opening, real_opening)
-    whole = "whole frames of the face crop"
+    whole = "frames of the face crop"
     return (
         *_sync(judges["syncnet"], score, offset),
         _distance("FID", judges["inception"], seen.fid, whole),
@@ -80,6 +80,8 @@ def figures_of(
                note="with the plate's"),
         Figure("width correlation", correlate(width, real_width), "higher",
                note="with the plate's"),
+        Figure("movement", _spread(opening, real_opening), "",
+               note="spread of the opening over the plate's"),
         Figure("lips' lag", float(lag), "near 0",
                note=f"frames behind the plate's lips at the best shift (correlation {fits:.2f})"),
         Figure("jitter", ratio(curves["shake"], curves["plate_shake"]), "near 1",
@@ -128,6 +130,12 @@ def _distance(name: str, judge: Judge, value: float, what: str) -> Figure:
         grid = f"{name} (proxy: Fréchet distance of 8 x 8 colours)"
         return Figure(grid, value, "lower", True, what)
     return Figure(name if judge.official else f"{name} (other weights)", value, "lower", note=what)
+
+
+def _spread(values: FloatArray, by: FloatArray) -> float:
+    both = np.isfinite(values) & np.isfinite(by)
+    below = float(by[both].std()) if both.any() else 0.0
+    return float(values[both].std()) / below if below > 0 else float("nan")
 
 
 def _mean(values: FloatArray) -> float:
