@@ -31,6 +31,9 @@ _COMMANDS = {
     "worker": ("lipcore.cli.worker", "Do jobs for host plugins, told in JSON lines."),
     "train": ("lipcore.cli.train", "Train a network from a recipe."),
     "export": ("lipcore.cli.export", "Write trained networks for other runtimes."),
+    "evaluate": ("lipcore.cli.evaluate", "Measure a render against its plate."),
+    "benchmark": ("lipcore.cli.benchmark", "Compare methods on a set of clips."),
+    "weights": ("lipcore.cli.weights", "Import weights that others publish."),
     "data": ("lipcore.cli.data", "Prepare footage for training."),
 }
 _INTERRUPTED = 130

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 STAGES = {"plate": "plate", "track": "faces", "bank": "mouths", "speech": "speech",
           "render": "frames", "compare": "movie", "report": "looking",
-          "search": "search", "hash": "hashing"}
+          "search": "search", "hash": "hashing", "evaluate": "looking", "tables": "runs"}
 
 
 class BarListener:

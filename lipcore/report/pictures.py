@@ -36,6 +36,32 @@ class FramePair:
     after: Frame
 
 
+def drawn_matte(
+    render: FinishedRender, index: int, bounds: Window
+) -> tuple[Window, FloatArray] | None:
+    """The matte of a frame, made again from the sidecar's landmarks; None where nothing was drawn.
+
+    Args:
+        render: From its sidecar.
+        index: The frame's place in the render, from 0.
+        bounds: The frame's data window.
+
+    Returns:
+        Its window, and ``(height, width)`` 0-1.
+    """
+    wanted = render.wanted[index]
+    if not np.isfinite(wanted).all():
+        return None
+    aspect = render.pixel_aspect
+    old, new = to_square(render.landmarks[index], aspect), to_square(wanted, aspect)
+    feather = float(render.settings.get("feather", 0.1))
+    window = mouth_window(old, new, bounds, feather=feather, pixel_aspect=aspect)
+    if not window.width or not window.height:
+        return None
+    alpha, _ = mouth_matte(old, new, window, feather=feather, pixel_aspect=aspect)
+    return window, alpha
+
+
 class RenderPictures:
     """The pictures of a render and of its plate; a context manager.
 
@@ -138,21 +164,7 @@ class RenderPictures:
         stored = self._stored(pair.after, PATCH_CHANNELS[3:])
         if stored is not None:
             return stored[0], stored[1][0]
-        return self._matte_again(pair)
-
-    def _matte_again(self, pair: FramePair) -> tuple[Window, FloatArray] | None:
-        wanted = self._render.wanted[pair.index]
-        if not np.isfinite(wanted).all():
-            return None
-        aspect = self._render.pixel_aspect
-        old = to_square(self._render.landmarks[pair.index], aspect)
-        new = to_square(wanted, aspect)
-        feather = float(self._render.settings.get("feather", 0.1))
-        window = mouth_window(old, new, pair.after.window, feather=feather, pixel_aspect=aspect)
-        if not window.width or not window.height:
-            return None
-        alpha, _ = mouth_matte(old, new, window, feather=feather, pixel_aspect=aspect)
-        return window, alpha
+        return drawn_matte(self._render, pair.index, pair.after.window)
 
     def _whole(self, frame: Frame, plate: Frame | None) -> Frame:
         """The rendered frame under the plate's number; a patch is merged over its plate."""
