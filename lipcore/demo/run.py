@@ -31,7 +31,7 @@ from lipcore.types import FloatArray, FrameRange
 
 DEFAULT_TEXT = "This mouth moves in every frame, and nobody moved it by hand."
 
-_VOICE = Voice("en-us+f3", words_per_minute=165)
+DEMO_VOICE = Voice("en-us+f3", words_per_minute=165)
 _SAMPLE_RATE_HZ = 48_000
 _MARGIN_S = 0.3
 """Silence before and after the words."""
@@ -111,14 +111,14 @@ def make_demo(
     return DemoResult(plate, dialogue, render, movie, sheet)
 
 
-def say(text: str) -> FloatArray:
+def say(text: str, voice: Voice = DEMO_VOICE) -> FloatArray:
     """A text as sound, ``(samples,)`` at 48 kHz, with 0.3 s of silence at both ends.
 
     Raises:
         ConfigError: The text holds nothing to say.
         DependencyError: espeak-ng is not installed.
     """
-    speech = speak(text, _VOICE)
+    speech = speak(text, voice)
     divisor = math.gcd(_SAMPLE_RATE_HZ, speech.sample_rate_hz)
     words = resample_poly(
         speech.samples, _SAMPLE_RATE_HZ // divisor, speech.sample_rate_hz // divisor

@@ -49,7 +49,9 @@ _WIDTH, _HEIGHT, _FOOT = 320, 120, 18
 _MOST_BARS = 20
 
 
-def page(title: str, *parts: str, style: str = "", script: str = "") -> str:
+def page(
+    title: str, *parts: str, style: str = "", script: str = "", videos: bool = False
+) -> str:
     """A whole page of parts that the functions here have made.
 
     Args:
@@ -57,8 +59,9 @@ def page(title: str, *parts: str, style: str = "", script: str = "") -> str:
         parts: In their order.
         style: Further rules, of the parts that need them.
         script: A program of the page's own; the policy lets run what has its hash.
+        videos: The page shows videos, which lie inside it.
     """
-    policy, program = _POLICY, ""
+    policy, program = _POLICY + ("; media-src data:" if videos else ""), ""
     if script:
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         policy += f"; script-src 'sha256-{digest}'"

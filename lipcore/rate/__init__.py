@@ -1,0 +1,1 @@
+"""People judge renders: a study in a browser, its answers, and what they come to."""
