@@ -13,7 +13,7 @@ import numpy as np
 from lipcore.composite import merge
 from lipcore.errors import ConfigError
 from lipcore.media.color import ColorTransform, is_display_referred
-from lipcore.media.video import ColorTags, VideoNative
+from lipcore.media.planar_frame import ColorTags, VideoNative
 from lipcore.media.write_image import on_display
 from lipcore.media.yuv import Plane, YuvLayout, merge_planes, rgb_to_planes
 from lipcore.types import Frame, Patch, PlateInfo, Window
@@ -135,10 +135,9 @@ def finished_planes(
         if patch is None:
             return native.planes
         area = patch.window.intersect(frame.window)
-        cut = area.slices_in(frame.window)
         inside = area.slices_in(patch.window)
         local = Patch(area, patch.rgb[inside], patch.alpha[inside], patch.hard[inside])
-        merged = merge(frame.rgb[cut], area, local, np.float32)
+        merged = merge(frame.part(area), area, local, np.float32)
         return merge_planes(native.planes, native.layout, area, merged, local.alpha)
     rgb = frame.rgb if patch is None else merge(frame.rgb, frame.window, patch, np.float32)
     rgb = on_display(rgb, frame, info)

@@ -113,7 +113,7 @@ class ShotRenderer:
             old, new, window, feather=self._feather, pixel_aspect=self._aspect
         )
         plate = self._color.to_display(
-            np.ascontiguousarray(frame.rgb[window.slices_in(frame.window)])
+            np.ascontiguousarray(frame.part(window))
         )
         made = self.draw_mouth(frame.number, old, new, window, plate, alpha)
         strength = min(1.0, float(self._targets.strength[index]) * 10)
