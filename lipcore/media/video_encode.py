@@ -25,6 +25,7 @@ DEFAULT_CODECS = {
 _SRGB_TAGS = ColorTags(primaries=1, transfer=13, matrix=1)
 _TRANSFER_TAGS = {"rec709": 1, "rec601": 6, "srgb": 13, "pq": 16, "hlg": 18}
 _MATRIX_TAGS = {"bt709": 1, "bt601": 6, "bt2020": 9, "rgb": 0}
+_HD_PIXELS = 1920 * 1080
 _NO_ROOM = {
     ".mp4": ("prores4444", "prores422hq", "dnxhr_hqx"),
     ".m4v": ("prores4444", "prores422hq", "dnxhr_hqx", "ffv1"),
@@ -112,9 +113,8 @@ def choose_format(
         yuv_tags = ColorTags(
             yuv_tags.primaries, yuv_tags.transfer, yuv_tags.matrix, target.full_range
         )
-        return VideoFormat(
-            "libx264", target, yuv_tags, {"crf": str(crf), "preset": "medium"}, notes
-        )
+        options = {"crf": str(crf), "preset": "medium", "rc-lookahead": _lookahead(info.display)}
+        return VideoFormat("libx264", target, yuv_tags, options, notes)
     if codec == "prores4444":
         options = {"profile": "4444", "vendor": "apl0", "alpha_bits": "0"}
         return VideoFormat("prores_ks", YuvLayout(matrix, 10, False), yuv_tags, options)
@@ -124,6 +124,12 @@ def choose_format(
     if matrix == "bt601":  # DNxHR knows BT.709 and BT.2020 only
         target, yuv_tags = replace(target, matrix="bt709"), replace(yuv_tags, matrix=1)
     return VideoFormat("dnxhd", target, yuv_tags, {"profile": "dnxhr_hqx"})
+
+
+def _lookahead(display: Window) -> str:
+    """Frames that x264 holds to plan ahead: its 40 in HD, fewer where they would be gigabytes."""
+    share = _HD_PIXELS / (display.width * display.height)
+    return str(round(min(40, max(5, 40 * share))))
 
 
 def finished_planes(
