@@ -127,9 +127,10 @@ def choose_format(
 
 
 def _lookahead(display: Window) -> str:
-    """Frames that x264 holds to plan ahead: its 40 in HD, fewer where they would be gigabytes."""
+    """Frames that x264 holds to plan ahead: its 40 up to HD, fewer where they would be a
+    gigabyte."""
     share = _HD_PIXELS / (display.width * display.height)
-    return str(round(min(40, max(5, 40 * share))))
+    return str(40 if share >= 1 else max(5, round(24 * share)))
 
 
 def finished_planes(

@@ -138,27 +138,18 @@ def multiplications_of(network: nn.Module, *inputs: Tensor) -> float:
     """Thousand millions of multiply-adds of a pass, counted at the convolutions."""
     total = 0.0
 
-    def count(module: nn.Module, _: object, made: Tensor) -> None:
+    def count(module: nn.Module, taken: tuple[Tensor, ...], made: Tensor) -> None:
         nonlocal total
         weight = module.weight
         assert isinstance(weight, Tensor)
-        if isinstance(module, nn.ConvTranspose2d):  # each value that comes in meets the kernel
-            total += 0.0  # counted by its input, below
-        else:
-            total += made[0, 0].numel() * weight.numel() * made.shape[0] / 1e9
-
-    def count_up(module: nn.Module, taken: tuple[Tensor, ...], _: Tensor) -> None:
-        nonlocal total
-        weight = module.weight
-        assert isinstance(weight, Tensor)
-        total += taken[0][0, 0].numel() * weight.numel() * taken[0].shape[0] / 1e9
+        # Each value that a transposed convolution takes meets the kernel; of others, each made.
+        met = taken[0] if isinstance(module, nn.ConvTranspose2d) else made
+        total += met[:, 0].numel() * weight.numel() / 1e9
 
     hooks = [
-        module.register_forward_hook(
-            count_up if isinstance(module, nn.ConvTranspose2d) else count
-        )
+        module.register_forward_hook(count)
         for module in network.modules()
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
     ]
     with torch.inference_mode():
         network(*inputs)
