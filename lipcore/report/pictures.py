@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -169,16 +169,15 @@ class RenderPictures:
     def _whole(self, frame: Frame, plate: Frame | None) -> Frame:
         """The rendered frame under the plate's number; a patch is merged over its plate."""
         if not self._render.is_patch:
-            return replace(frame, number=frame.number - self._shift)
+            return frame.numbered(frame.number - self._shift)
         assert plate is not None  # checked when opened
         stored = self._stored(frame, ("A",))
         if stored is None:
-            return replace(plate, native=frame.native)
+            return Frame(plate.number, plate.rgb, plate.window, frame.native, plate.policy)
         window, (alpha,) = stored
         patch = Patch(window, frame.rgb, alpha, np.zeros_like(alpha))
-        return replace(
-            plate, rgb=merge(plate.rgb, plate.window, patch, np.float32), native=frame.native
-        )
+        merged = merge(plate.rgb, plate.window, patch, np.float32)
+        return Frame(plate.number, merged, plate.window, frame.native, plate.policy)
 
     def _stored(
         self, frame: Frame, channels: tuple[str, ...]
