@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from lipcore.evaluate.judges import Judge
+from lipcore.evaluate.judges import JUDGES, Judge
 from lipcore.evaluate.table import number
 from lipcore.evaluate.tables import Table, TableSet
 from lipcore.media.output_files import appearing
@@ -16,7 +16,7 @@ from lipcore.report.page import table as html_table
 
 def protocol_of(given: TableSet) -> str:
     """How the figures were taken, in one line."""
-    weights = {k: Judge.find(k).record for k in ("syncnet", "inception", "i3d", "wav2lip")}
+    weights = {k: Judge.find(k).record for k in (*JUDGES, "wav2lip")}
     told = ", ".join(f"{k} {r['sha256'][:12]}" for k, r in weights.items() if r)
     return (
         f"{len(given.clips)} clips, the first {given.seconds:g} s of each at its own rate and "

@@ -20,7 +20,7 @@ from lipcore.config import load_config
 from lipcore.errors import ConfigError, LipcoreError, MediaNotFoundError
 from lipcore.evaluate.baseline import first_frames, render_wav2lip
 from lipcore.evaluate.compare import evaluate_render
-from lipcore.evaluate.judges import Judge
+from lipcore.evaluate.judges import JUDGES, Judge
 from lipcore.evaluate.table import evaluation_facts
 from lipcore.media.audio import fit_dialogue, load_dialogue
 from lipcore.media.color import ColorTransform
@@ -192,7 +192,7 @@ class _Bench:
         clip = self.given.clips[run.clip]
         dialogue, offset = self._sound(run, clip)
         weights = {k: (Judge.find(k).record or {}).get("sha256")
-                   for k in ("syncnet", "inception", "i3d", "wav2lip")}  # fmt: skip
+                   for k in (*JUDGES, "wav2lip")}  # fmt: skip
         key = make_key(
             _VERSION, __version__, run.method, run.condition, self.given.seconds, offset,
             *(_identity(p) for p in (clip.plate, dialogue)), clip.speaker, weights,
