@@ -34,7 +34,7 @@ def _flaky(folder: Path, chunk: str) -> Path:
     script = folder / "flaky"
     script.write_text(
         f"#!/bin/sh\ncase \"$*\" in *--chunk={chunk}*)\n"
-        f"  if mkdir '{folder}/failed' 2>/dev/null; then echo 'openjd_fail: node down'; exit 7; fi\n"
+        f"  if mkdir '{folder}/failed' 2>&-; then echo 'openjd_fail: node down'; exit 7; fi\n"
         f";; esac\nexec '{sys.executable}' -m lipcore \"$@\"\n"
     )
     script.chmod(0o755)
