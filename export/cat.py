@@ -280,7 +280,7 @@ def _apart(
         inner_mouth_region(targets.shown[index], window, track.pixel_aspect),
         inner_mouth_region(targets.wanted[index], window, track.pixel_aspect),
     )[..., None]
-    plate = color.to_display(np.ascontiguousarray(frame.rgb[window.slices_in(frame.window)]))
+    plate = color.to_display(np.ascontiguousarray(frame.part(window)))
     drawn = look_up(new, square, place)
     wanted = drawn + (1 - inside) * (plate - look_up(old, square, place))
     rows = slice(window.y, window.y1), slice(window.x, window.x1)

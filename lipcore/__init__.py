@@ -16,10 +16,12 @@ from lipcore.types import FrameRange
 
 if TYPE_CHECKING:
     from lipcore.pipeline import RenderResult, render_shot
+    from lipcore.streaming import LipSyncStream
 
 __version__ = "0.1.0"
 __all__ = [
     "FrameRange",
+    "LipSyncStream",
     "LipcoreError",
     "RenderConfig",
     "RenderResult",
@@ -34,4 +36,8 @@ def __getattr__(name: str) -> Any:
         from lipcore import pipeline
 
         return getattr(pipeline, name)
+    if name == "LipSyncStream":
+        from lipcore.streaming import LipSyncStream
+
+        return LipSyncStream
     raise AttributeError(f"module 'lipcore' has no attribute {name!r}")

@@ -22,8 +22,6 @@ from lipcore.errors import DiskFullError, LipcoreError, OutputError, OutputNotWr
 
 _MANIFEST = "entry.json"
 _LIMIT_BYTES = 20 * 2**30
-_ABANDONED_S = 24 * 3600
-"""A build this old was killed: its folder may go."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -79,10 +77,11 @@ class Cache:
         except OSError as error:
             raise self._refused(error) from error
         try:
-            build(making)
-            files = {p.name: p.stat().st_size for p in sorted(making.iterdir())}
-            (making / _MANIFEST).write_text(json.dumps(files))
-            _publish(making, path)
+            with _alive(making):
+                build(making)
+                files = {p.name: p.stat().st_size for p in sorted(making.iterdir())}
+                (making / _MANIFEST).write_text(json.dumps(files))
+                _publish(making, path)
         except OSError as error:
             if isinstance(error, LipcoreError):  # of what is built, not of the cache
                 raise
@@ -118,8 +117,7 @@ class Cache:
         entries = []
         for path in self._folder.iterdir():
             with contextlib.suppress(OSError):  # another process may delete it meanwhile
-                age_s = time.time() - path.stat().st_mtime
-                if path.name.startswith(".") and age_s < _ABANDONED_S:
+                if path.name.startswith(".") and _is_alive(path):
                     continue  # another process builds it
                 size = sum(p.stat().st_size for p in path.iterdir())
                 entries.append((path.stat().st_mtime, size, path))
@@ -149,6 +147,11 @@ if sys.platform == "win32":
     def _one_at_a_time(_folder: Path) -> Iterator[None]:
         yield  # a folder cannot be locked there; nor can one be renamed while it is read
 
+    _alive = _one_at_a_time
+
+    def _is_alive(path: Path) -> bool:
+        return time.time() - path.stat().st_mtime < 24 * 3600
+
 else:
     import fcntl
 
@@ -162,6 +165,20 @@ else:
             yield
         finally:
             os.close(fd)
+
+    _alive = _one_at_a_time
+    """Holds a folder while it is built: its lock goes with the process, whatever clocks say."""
+
+    def _is_alive(path: Path) -> bool:
+        """Whether a living process builds an entry in a folder."""
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno in (errno.EAGAIN, errno.EACCES)
+        finally:
+            os.close(fd)
+        return False
 
 
 def _is_whole(path: Path) -> bool:

@@ -30,7 +30,8 @@
     +-- OutOfMemoryError (MemoryError)  11   the machine's memory, or a device's
     +-- BatchError (RuntimeError)       12   some jobs of a batch failed
     +-- ExportError (RuntimeError)      13   exported networks
-        +-- ParityError                     an exported graph computes something else
+    |   +-- ParityError                     an exported graph computes something else
+    +-- ProvenanceError (RuntimeError)  14   content credentials
 
 The number is the exit code of the command line. Third-party errors are translated where
 lipcore calls the third party, with ``raise ... from error``.
@@ -205,3 +206,9 @@ class ExportError(LipcoreError, RuntimeError):
 
 class ParityError(ExportError):
     """An exported graph does not compute what torch computes."""
+
+
+class ProvenanceError(LipcoreError, RuntimeError):
+    """Content credentials are absent, broken, or cannot be made."""
+
+    exit_code = 14

@@ -27,11 +27,14 @@ from lipcore.media.plate import Plate, open_plate
 from lipcore.media.writers import VIDEO_SUFFIXES, FrameWriter, open_writer
 from lipcore.models.checkpoint import hash_file
 from lipcore.models.device import check_device, is_out_of_memory
+from lipcore.provenance.certificate import load_identity
+from lipcore.provenance.output_mark import MarkedRenderer, OutputMark
+from lipcore.provenance.signing import sign_render
 from lipcore.runtime.backends import BACKENDS
 from lipcore.runtime.choose import settle_backend
 from lipcore.shapes.asked import ask_shapes
 from lipcore.shapes.basis import ShapeBasis
-from lipcore.shot import RenderConfig, Shot
+from lipcore.shot import NO_WATERMARK, RenderConfig, Shot
 from lipcore.sidecar import write_sidecars
 from lipcore.stream import BackgroundSink, ordered_map
 from lipcore.strength import read_strength
@@ -41,6 +44,7 @@ from lipcore.synthesis.targets import build_targets
 from lipcore.types import Dialogue, FaceTrack, FloatArray, Frame, FrameRange, Patch
 from lipcore.weights import WeightsSet, find_weights
 
+_NOT_OF_PIXELS = ("provenance", "certificate", "private_key", "consent")
 _FADE_FRAMES = 3
 """Over this many frames the mouth fades where the face comes or goes within a scene."""
 
@@ -134,6 +138,9 @@ def render_shot(
     weights = find_weights(config.weights)
     config = settle_backend(config, weights, listener.log)
     basis = ShapeBasis.load(weights)
+    identity = None
+    if config.provenance:
+        identity = load_identity(config.certificate, config.private_key)
     with contextlib.ExitStack() as stack:
         plate = stack.enter_context(plate or open_plate(
             shot.plate, rate=shot.rate, colorspace=shot.colorspace, missing=config.missing_frame
@@ -153,6 +160,9 @@ def render_shot(
             parameter_hash=key, overwrite=config.overwrite, frames=frames, chunk=config.chunk,
         ) as writer:
             color = ColorTransform.of_plate(plate)
+            mark = None
+            if config.watermark != NO_WATERMARK:
+                mark = OutputMark(config.watermark, config.watermark_method, color)
             with clock.time("analyse"):
                 analysis = analyse(
                     plate, frames, speaker=shot.speaker, color=color, basis=basis,
@@ -176,11 +186,16 @@ def render_shot(
                     plate, targets, track, analysis, color, config, weights, listener.progress
                 )
             listener.log(f"synthesis: {renderer.name}")
+            if mark is not None:
+                renderer = MarkedRenderer(renderer, track, mark)
+                listener.log(f"watermark: {config.watermark!r} ({config.watermark_method})")
             with clock.time("render"):
                 due = config.chunk or frames
                 done = render_frames(plate, due, renderer, matte, writer, config, listener)
+        stem = _stem_of(writer.outputs[0], shot.plate)
+        settings = _settings(shot, config, renderer, weights, key)
         sidecars = () if config.chunk is not None else write_sidecars(
-            _stem_of(writer.outputs[0], shot.plate),
+            stem,
             picture=_picture_name(writer.outputs, frames),
             info=plate.info,
             track=track,
@@ -188,9 +203,20 @@ def render_shot(
             names=basis.names,
             sources=renderer.sources,
             held=held,
-            settings=_settings(shot, config, renderer, weights, key),
+            settings=settings,
             sound_begin_s=_begin_of(shot, config, plate, frames),
         )
+        if identity is not None and config.chunk is None:
+            drawn = np.flatnonzero(targets.present & (targets.strength > 0)) + frames.first
+            sidecars += sign_render(
+                writer.outputs, stem, shot=shot, config=config, info=plate.info, frames=frames,
+                drawn=drawn.tolist(), settings=settings, identity=identity,
+                progress=listener.progress,
+            )
+            listener.log("signed" + (
+                ": by a certificate of this machine, which shows that nothing was changed "
+                "since, not who made it" if identity.self_signed else ""
+            ))
     return RenderResult(
         (*writer.outputs, *sidecars), due, plate.info.rate, done.drawn, done.kept,
         tuple(done.passed), renderer.name, analysis.cached, clock.seconds,
@@ -336,7 +362,7 @@ def _parameter_key(
     shot: Shot, config: RenderConfig, plate: Plate, weights: WeightsSet, matte: HoldOut | None
 ) -> str:
     """A hash of all that a finished frame depends on."""
-    ignored = {"overwrite", "workers", "cache", "device", "chunk"}
+    ignored = {"overwrite", "workers", "cache", "device", "chunk", *_NOT_OF_PIXELS}
     settings = {
         f.name: getattr(config, f.name)
         for f in dataclasses.fields(config)
@@ -360,7 +386,8 @@ def _settings(
     shot: Shot, config: RenderConfig, renderer: MouthRenderer, weights: WeightsSet, key: str
 ) -> dict[str, object]:
     """What the sidecar says of the render."""
-    plain = {k: v for k, v in dataclasses.asdict(config).items() if v is not None}
+    plain = {k: v for k, v in dataclasses.asdict(config).items()
+             if v is not None and k != "private_key"}
     return {
         **{k: str(v) if isinstance(v, Path) else v for k, v in plain.items()},
         "dialogue": None if shot.dialogue is None else str(shot.dialogue),

@@ -21,10 +21,12 @@ from lipcore.media.plate import Plate, open_plate
 from lipcore.media.writers import VIDEO_SUFFIXES, plan_output
 from lipcore.models.device import check_device
 from lipcore.pipeline import choose_frames
+from lipcore.provenance import watermark
+from lipcore.provenance.certificate import check_identity
 from lipcore.runtime.backends import find_backend
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shapes.curves import read_curves
-from lipcore.shot import RenderConfig, Shot
+from lipcore.shot import NO_WATERMARK, RenderConfig, Shot
 from lipcore.strength import read_strength
 from lipcore.tracking.detect import FaceDetector
 from lipcore.tracking.head import crop_transform
@@ -220,6 +222,10 @@ def _check(plate: Plate, shot: Shot, config: RenderConfig, out: Path) -> Checked
     if config.backend != "auto":
         find_backend(config.backend, config.device)
     weights = find_weights(config.weights)
+    if config.watermark != NO_WATERMARK and config.watermark_method == "blocks":
+        watermark.require_package()
+    if config.provenance:
+        check_identity(config.certificate, config.private_key)
     frames = choose_frames(shot, plate)
     read_strength(config, frames)
     if shot.holdout is not None:

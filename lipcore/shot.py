@@ -15,6 +15,7 @@ Deliver = Literal["full", "patch", "video"]
 NoFace = Literal["hold", "passthrough", "error"]
 Synthesis = Literal["auto", "shot", "adapted", "latent"]
 Detail = Literal["none", "transport", "bank"]
+WatermarkMethod = Literal["pattern", "blocks"]
 
 DEFAULT_SPEAKER = "largest"
 
@@ -22,6 +23,11 @@ DELIVERIES: tuple[Deliver, ...] = ("full", "patch", "video")
 NO_FACE: tuple[NoFace, ...] = ("hold", "passthrough", "error")
 SYNTHESES: tuple[Synthesis, ...] = ("auto", "shot", "adapted", "latent")
 DETAILS: tuple[Detail, ...] = ("none", "transport", "bank")
+WATERMARK_METHODS: tuple[WatermarkMethod, ...] = ("pattern", "blocks")
+NO_WATERMARK = "none"
+WATERMARK = "lipc"
+"""The text that is looked for where none is named."""
+MOST_BLOCK_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,21 @@ class RenderConfig:
     processes write the rest, and a last run without a chunk completes the output."""
     exclude_frames: int = -1
     """For measurement: shut out sources this near in time to the frame drawn; -1 for none."""
+    watermark: str = NO_WATERMARK
+    """Text of an invisible mark in the new mouths; ``none``, the default, leaves it out: what
+    is delivered to a compositor holds only what was asked for."""
+    watermark_method: WatermarkMethod = "pattern"
+    """``pattern`` outlasts strong compression and scaling and is found by its text; ``blocks``,
+    the paper's, can be read without the text, holds 4 letters, and is lost much sooner."""
+    provenance: bool = False
+    """Sign what was made as content credentials (C2PA). Off by default, as pictures on their way
+    to a compositor are not published yet: see ``.github/POLICY.md``."""
+    certificate: Path | None = None
+    """PEM of who signs, with its chain; None takes one that was made on this machine."""
+    private_key: Path | None = None
+    """PEM of its key."""
+    consent: str = ""
+    """Where the consent of the person shown is on file; told by sidecar and credentials."""
     extra: dict[str, str] = field(default_factory=dict)
     """Attributes to write into every frame."""
 
@@ -112,5 +133,19 @@ class RenderConfig:
             raise ConfigError(f"feather must be from 0.02 to 0.5, got {self.feather}")
         if not math.isfinite(self.offset_frames):
             raise ConfigError("offset_frames must be a number")
+        if (self.certificate is None) != (self.private_key is None):
+            raise ConfigError(
+                "a certificate and its private key go together",
+                hint="Give both --certificate and --private-key, or neither.",
+            )
+        if not self.watermark.strip():
+            raise ConfigError("the text of a watermark is empty", hint="Leave the option out.")
+        if self.watermark != NO_WATERMARK and self.watermark_method == "blocks" and (
+            len(self.watermark.encode()) > MOST_BLOCK_BYTES
+        ):
+            raise ConfigError(
+                f"the watermark {self.watermark!r} is longer than {MOST_BLOCK_BYTES} bytes",
+                hint="Shorten it, or take --watermark-method pattern, which takes any length.",
+            )
         if self.workers < 1:
             raise ConfigError(f"workers must be 1 or more, got {self.workers}")

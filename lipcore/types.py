@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -158,6 +158,24 @@ class Frame:
     """What the plate's own writer needs to give back every other channel and attribute."""
     policy: str | None = None
     """The missing-frame policy that made this frame (``hold`` or ``black``), if one did."""
+
+    def part(self, area: Window) -> FloatArray:
+        """``(height, width, 3)`` of ``rgb`` in a part of the data window.
+
+        A plate may make no more than what is asked for: ask for a part where one will do.
+
+        Args:
+            area: Lies inside ``window``.
+        """
+        return self.rgb[area.slices_in(self.window)]
+
+    def thinned(self, step_x: int, step_y: int) -> FloatArray:
+        """Every ``step_y``-th row of ``rgb``, and of it every ``step_x``-th pixel."""
+        return self.rgb[::step_y, ::step_x]
+
+    def numbered(self, number: int) -> Frame:
+        """The same picture under another number."""
+        return replace(self, number=number)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,7 +29,8 @@ _HOST_VARIABLES = (
 )  # fmt: skip
 """Set by hosts for their own Python and libraries: another Python must not inherit them."""
 _START_S = 120.0
-_FINAL = ("result", "error", "cancelled")
+FINAL = ("result", "error", "cancelled")
+"""Events that end a request."""
 
 Event = dict[str, Any]
 
@@ -150,7 +151,7 @@ class Job:
             if self._on_event is not None:
                 self._on_event(event)
         finally:
-            if event["event"] in _FINAL:
+            if event["event"] in FINAL:
                 self._final = event
                 self._ended.set()
 
@@ -297,7 +298,7 @@ class WorkerClient:
                 continue
             with self._lock:
                 job = self._jobs.get(event.get("id") or "")
-                if job is not None and event["event"] in _FINAL:
+                if job is not None and event["event"] in FINAL:
                     del self._jobs[job.id]
             if job is not None:
                 _call(job.take, event)

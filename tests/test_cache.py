@@ -141,6 +141,25 @@ def test_a_build_under_way_elsewhere_is_not_trimmed(tmp_path):
     assert (folder / "data.bin").exists()
 
 
+def test_a_clock_that_jumps_takes_no_build_away(tmp_path):
+    small = Cache(tmp_path, limit_bytes=100)
+
+    def build(folder):
+        (folder / "data.bin").write_bytes(b"x" * 1000)
+        os.utime(folder, (1000, 1000))  # days ago, by today's clock
+        small.entry("tracks", "other", filler([], size=500))
+
+    folder, there = small.entry("bank", "k", build)
+    assert not there and (folder / "data.bin").exists()
+
+
+def test_what_a_killed_build_left_goes_when_space_is_needed(tmp_path):
+    (tmp_path / ".bank-left").mkdir()
+    (tmp_path / ".bank-left" / "data.bin").write_bytes(b"x" * 1000)
+    Cache(tmp_path, limit_bytes=900).entry("bank", "k", filler([], size=500))
+    assert {p.name for p in tmp_path.iterdir()} == {"bank-k"}
+
+
 def test_a_discarded_entry_is_built_again(tmp_path):
     cache, built = Cache(tmp_path), []
     folder, _ = cache.entry("bank", "k", filler(built))

@@ -82,10 +82,10 @@ def command(
     )
     for plan in plan_conform(request):
         listener = JsonListener() if as_json else BarListener()
-        written: list[Path] = []
+        written: tuple[Path, ...] = ()
         if not dry_run:
             with listener:
-                written = run_conform(plan, request, listener)
+                written = run_conform(plan, request, listener).outputs
         if isinstance(listener, JsonListener):
             _emit(listener, plan, written)
             continue
@@ -98,7 +98,7 @@ def command(
             click.echo(str(path))
 
 
-def _emit(listener: JsonListener, plan: LanguagePlan, written: list[Path]) -> None:
+def _emit(listener: JsonListener, plan: LanguagePlan, written: tuple[Path, ...]) -> None:
     for shot in plan.shots:
         listener.emit(event="shot", language=plan.language, **shot.row(plan.read))
     listener.emit(

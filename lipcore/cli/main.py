@@ -27,10 +27,15 @@ _COMMANDS = {
     "drill": ("lipcore.cli.drill", "Make a quiz page for learning to read lips."),
     "track": ("lipcore.cli.track", "Show the faces that are found in a plate."),
     "adapt": ("lipcore.cli.adapt", "Fine-tune the latent networks to one shot."),
+    "provenance": ("lipcore.cli.provenance", "Show and check what a picture says of itself."),
+    "watermark": ("lipcore.cli.watermark", "Look for the invisible mark of a render."),
     "plugins": ("lipcore.cli.plugins", "Install and check the plugins of other programs."),
     "worker": ("lipcore.cli.worker", "Do jobs for host plugins, told in JSON lines."),
     "train": ("lipcore.cli.train", "Train a network from a recipe."),
     "export": ("lipcore.cli.export", "Write trained networks for other runtimes."),
+    "evaluate": ("lipcore.cli.evaluate", "Measure a render against its plate."),
+    "benchmark": ("lipcore.cli.benchmark", "Compare methods on a set of clips."),
+    "weights": ("lipcore.cli.weights", "Import weights that others publish."),
     "data": ("lipcore.cli.data", "Prepare footage for training."),
 }
 _INTERRUPTED = 130

@@ -12,7 +12,7 @@ from lipcore.errors import DependencyError
 if TYPE_CHECKING:
     from lipcore.hosts.install import Report
 
-_HOSTS = ("nuke",)
+_HOSTS = ("nuke", "resolve")
 _TARGET = click.option(
     "--target", type=click.Path(path_type=Path, file_okay=False),
     help="The host's folder. Default: the user's own.",

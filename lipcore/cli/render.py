@@ -11,7 +11,15 @@ import click
 from lipcore.cli.progress import BarListener, JsonListener
 from lipcore.rates import parse_rate
 from lipcore.runtime.backends import BACKENDS
-from lipcore.shot import DELIVERIES, DETAILS, NO_FACE, SYNTHESES, RenderConfig, Shot
+from lipcore.shot import (
+    DELIVERIES,
+    DETAILS,
+    NO_FACE,
+    SYNTHESES,
+    WATERMARK_METHODS,
+    RenderConfig,
+    Shot,
+)
 from lipcore.strength import parse_strength
 from lipcore.types import FrameRange
 
@@ -56,6 +64,19 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
                      show_default=True),
         click.option("--feather", type=float, default=_DEFAULT.feather, show_default=True,
                      help="Softness of the matte; 1.0 is the distance of the outer eye corners."),
+        click.option("--watermark", metavar="TEXT|none", default=_DEFAULT.watermark,
+                     show_default=True,
+                     help="Invisible mark in the new mouths: lipcore watermark detect."),
+        click.option("--watermark-method", type=click.Choice(WATERMARK_METHODS),
+                     default=_DEFAULT.watermark_method, show_default=True,
+                     help="pattern outlasts compression; blocks is the paper's."),
+        click.option("--consent", metavar="TEXT", default="",
+                     help="Where the person's consent is on file; stored beside the picture."),
+        click.option("--provenance", is_flag=True,
+                     help="Sign the result (C2PA): lipcore provenance show."),
+        click.option("--certificate", type=click.Path(path_type=Path),
+                     help="Who signs, PEM; default: one made on this machine."),
+        click.option("--private-key", type=click.Path(path_type=Path), help="Its key, PEM."),
         click.option("--weights", default=_DEFAULT.weights, show_default=True,
                      help="Name, or a folder of safetensors files."),
         click.option("--device", default=_DEFAULT.device, show_default=True),

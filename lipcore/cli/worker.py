@@ -10,7 +10,7 @@ import click
 def command(debug: bool) -> None:
     """Do jobs that come as JSON lines on stdin; events go to stdout, a line each.
 
-    One process keeps the networks loaded and does many jobs, one after another. It ends when
+    One process stays loaded and does many jobs, one after another. It ends when
     stdin closes. Try: echo '{"id": "1", "method": "hello"}' | lipcore worker
     """
     from lipcore.worker.serve import serve

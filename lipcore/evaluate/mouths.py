@@ -22,7 +22,8 @@ from lipcore.types import FloatArray
 
 CLOSED = 0.05
 """Opening of the inner lips over the lips' width below which a mouth is closed."""
-_LIPS = sorted({*LIPS_OUTER_UPPER, *LIPS_OUTER_LOWER, *LIPS_INNER_UPPER, *LIPS_INNER_LOWER})
+LIPS = sorted({*LIPS_OUTER_UPPER, *LIPS_OUTER_LOWER, *LIPS_INNER_UPPER, *LIPS_INNER_LOWER})
+"""The 40 lip points of the mesh."""
 _JAW = list(JAW_LINE)
 _SHARP_SIDE = 96
 
@@ -61,7 +62,7 @@ def shake(landmarks: FloatArray, cuts: Sequence[int] = ()) -> FloatArray:
         ``(N,)`` mean size of the second difference over lips and jaw, interocular units a frame
         squared; NaN where a neighbour is unknown or in another scene.
     """
-    points = head_points(landmarks)[:, [*_LIPS, *_JAW]]
+    points = head_points(landmarks)[:, [*LIPS, *_JAW]]
     out = np.full(len(points), np.nan, np.float32)
     if len(points) > 2:
         second = points[2:] - 2 * points[1:-1] + points[:-2]
@@ -92,7 +93,7 @@ def cut_mouth(view: FrameView, landmarks: FloatArray) -> Picture:
         view: Of the plate or the render.
         landmarks: ``(478, 3)`` of the plate's face, square space.
     """
-    lips = landmarks[_LIPS, :2]
+    lips = landmarks[LIPS, :2]
     low, high = lips.min(0), lips.max(0)
     side = float((high - low).max()) * 1.1
     x, y = (low + high) / 2 - side / 2

@@ -25,7 +25,7 @@ from typing import Any, Literal
 from lipcore.config import from_mapping, read_yaml
 from lipcore.errors import ConfigError, LipcoreError
 from lipcore.rates import parse_rate
-from lipcore.shot import Deliver, Detail, NoFace, RenderConfig, Shot, Synthesis
+from lipcore.shot import Deliver, Detail, NoFace, RenderConfig, Shot, Synthesis, WatermarkMethod
 from lipcore.strength import parse_strength
 from lipcore.types import FrameRange
 from lipcore.weights import shipped_names
@@ -34,9 +34,11 @@ MOST_JOBS = 10_000
 TEXTS = (
     "plate", "dialogue", "out", "shapes", "holdout", "cache", "name", "frames", "rate",
     "strength", "speaker", "weights", "colorspace", "codec",
+    "watermark", "consent",
+    "certificate", "private_key",
 )  # fmt: skip
 """Options that are text, and that YAML may take for something else."""
-_PATHS = ("plate", "dialogue", "out", "shapes", "holdout", "cache")
+_PATHS = ("plate", "dialogue", "out", "shapes", "holdout", "cache", "certificate", "private_key")
 _NAME = re.compile(r"[\w.-]{1,80}")
 _DEFAULT = RenderConfig()
 
@@ -68,6 +70,12 @@ class JobSettings:
     synthesis: Synthesis = _DEFAULT.synthesis
     detail: Detail = _DEFAULT.detail
     feather: float = _DEFAULT.feather
+    watermark: str = _DEFAULT.watermark
+    watermark_method: WatermarkMethod = _DEFAULT.watermark_method
+    consent: str = ""
+    provenance: bool = False
+    certificate: str | None = None
+    private_key: str | None = None
     weights: str = _DEFAULT.weights
     device: str = _DEFAULT.device
     backend: str = _DEFAULT.backend
@@ -207,7 +215,10 @@ def job_of(entry: Any, defaults: Any, number: int, folder: Path, where: str) -> 
             audio_short=given.audio_short, audio_long=given.audio_long,
             missing_frame=given.missing_frame, feather=given.feather, weights=given.weights,
             device=given.device, backend=given.backend, seed=given.seed, overwrite=given.overwrite,
-            workers=given.workers, cache=_path(given.cache),
+            workers=given.workers, cache=_path(given.cache), watermark=given.watermark,
+            watermark_method=given.watermark_method, consent=given.consent,
+            provenance=given.provenance, certificate=_path(given.certificate),
+            private_key=_path(given.private_key),
         )
     except ConfigError as error:
         raise ConfigError(f"{where}: {error.message}", hint=error.hint) from error

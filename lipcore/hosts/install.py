@@ -32,8 +32,9 @@ class Plugin:
     host: str
     folders: Mapping[str, str]
     """By ``sys.platform``; ``~`` and ``%APPDATA%`` are replaced."""
-    top: tuple[str, ...]
-    """Files of its folder that go to the top of the target, where the host finds them."""
+    entries: Mapping[str, tuple[str, Mapping[str, str]]]
+    """What the host finds by itself, by its path inside of the target: a file of the plugin's
+    folder, and values that are written into it in place of empty ones."""
     place: str = "lipcore"
     """Folder inside of the target that is ours."""
 
@@ -44,10 +45,21 @@ class Plugin:
         return Path(told.replace("%APPDATA%", appdata)).expanduser()
 
 
+_BLACKMAGIC = "Blackmagic Design/DaVinci Resolve"
 PLUGINS = {
     "nuke": Plugin(
         "nuke", {"linux": "~/.nuke", "darwin": "~/.nuke", "win32": "~/.nuke"},
-        ("init.py", "menu.py"),
+        {"lipcore/init.py": ("init.py", {}), "lipcore/menu.py": ("menu.py", {})},
+    ),
+    "resolve": Plugin(
+        "resolve", {
+            "linux": "~/.local/share/DaVinciResolve/Fusion/Scripts",
+            "darwin": f"~/Library/Application Support/{_BLACKMAGIC}/Fusion/Scripts",
+            "win32": f"%APPDATA%/{_BLACKMAGIC}/Support/Fusion/Scripts",
+        }, {
+            "Utility/Lipsync timeline.py": ("menu.py", {}),
+            "Edit/Lipsync clip.py": ("menu.py", {"CLIPS": "current"}),
+        },
     ),
 }  # fmt: skip
 
@@ -63,20 +75,27 @@ class Report:
     advice: list[str] = field(default_factory=list)
 
 
-def contents(plugin: Plugin) -> dict[str, bytes]:
-    """The files of a plugin by their path inside of ``Plugin.place``."""
+def contents(plugin: Plugin, target: Path) -> dict[str, bytes]:
+    """The files of a plugin by their path inside of the host's folder."""
     source = importlib.resources.files("lipcore.plugins")
     own = source / plugin.host
     if not own.is_dir():
         raise ConfigError(
             f"this lipcore has no plugin for {plugin.host}", hint="Install lipcore again."
         )
-    found = {name: (own / name).read_bytes() for name in plugin.top}
-    package = "lipcore_plugins"
+    found = {}
+    common = {"TARGET": str(target), "PYTHON": sys.executable}
+    for path, (name, values) in plugin.entries.items():
+        text = (own / name).read_text(encoding="utf-8")
+        for key, value in {**common, **values}.items():
+            text = text.replace(f'\n{key} = ""', f"\n{key} = {value!r}")
+        found[path] = text.encode()
+    package = f"{plugin.place}/lipcore_plugins"
     for name in ("__init__.py", "client.py"):
         found[f"{package}/{name}"] = (source / name).read_bytes()
+    entries = {name for name, _ in plugin.entries.values()}
     for item in own.iterdir():
-        if item.name.endswith((".py", ".md")) and item.name not in plugin.top:
+        if item.name.endswith((".py", ".md")) and item.name not in entries:
             found[f"{package}/{plugin.host}/{item.name}"] = item.read_bytes()
     return found
 
@@ -95,9 +114,9 @@ def install(host: str, target: Path | None = None) -> Report:
     plugin = PLUGINS[host]
     target = (target or plugin.default_target()).expanduser().absolute()
     folder = target / plugin.place
-    files, listed = contents(plugin), read_list(folder)
+    files, listed = contents(plugin, target), read_list(plugin, target)
     for name, data in files.items():
-        path = folder / name
+        path = target / name
         if path.exists() and _hash(path) not in (listed.get(name), _digest(data)):
             raise OutputExistsError(
                 f"{path} is not a file of lipcore, or was changed",
@@ -107,7 +126,7 @@ def install(host: str, target: Path | None = None) -> Report:
     report = Report()
     try:
         for name, data in files.items():
-            path = folder / name
+            path = target / name
             path.parent.mkdir(parents=True, exist_ok=True)
             with appearing(path) as draft:
                 draft.write_bytes(data)
@@ -117,7 +136,7 @@ def install(host: str, target: Path | None = None) -> Report:
             raise
         raise output_error(error, folder) from error
     for name in sorted(set(listed) - set(files)):
-        _remove(folder / name, listed[name], report)
+        _remove(target / name, listed[name], report)
     told = {
         "mark": _MARK, "version": __version__, "host": host,
         "files": {name: _digest(data) for name, data in files.items()},
@@ -125,8 +144,12 @@ def install(host: str, target: Path | None = None) -> Report:
     with appearing(folder / _LIST) as draft:
         draft.write_text(json.dumps(told, indent=1), encoding="utf-8")
     report.written.append(folder / _LIST)
-    _tell_nuke(target, report)
-    report.advice.append(f"Set LIPCORE_PYTHON={sys.executable} where the host starts.")
+    if host == "nuke":
+        _tell_nuke(target, report)
+    if not any("PYTHON = " in files[name].decode() for name in plugin.entries):
+        report.advice.append(f"Set LIPCORE_PYTHON={sys.executable} where the host starts.")
+    else:
+        report.advice.append(f"{host} will use {sys.executable}, unless LIPCORE_PYTHON is set.")
     return report
 
 
@@ -150,16 +173,17 @@ def uninstall(host: str, target: Path | None = None) -> Report:
     plugin = PLUGINS[host]
     target = (target or plugin.default_target()).expanduser().absolute()
     folder = target / plugin.place
-    listed = read_list(folder)
+    listed = read_list(plugin, target)
     if not listed:
         raise ConfigError(
             f"no {host} plugin of lipcore is in {target}", hint="Name the folder with --target."
         )
     report = Report()
     for name, digest in listed.items():
-        _remove(folder / name, digest, report)
+        _remove(target / name, digest, report)
     _remove(folder / _LIST, _hash(folder / _LIST), report)
-    _remove(target / "init.py", _digest(_NUKE_INIT.encode()), report, tell=False)
+    if host == "nuke":
+        _remove(target / "init.py", _digest(_NUKE_INIT.encode()), report, tell=False)
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.name == "__pycache__":
             for compiled in path.glob("*.pyc"):
@@ -168,7 +192,7 @@ def uninstall(host: str, target: Path | None = None) -> Report:
             path.rmdir()
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
-    if _NUKE_LINE in _text(target / "init.py"):
+    if host == "nuke" and _NUKE_LINE in _text(target / "init.py"):
         report.advice.append(f"Take this line out of {target / 'init.py'}:  {_NUKE_LINE}")
     return report
 
@@ -176,23 +200,26 @@ def uninstall(host: str, target: Path | None = None) -> Report:
 def state(host: str, target: Path | None = None) -> tuple[str, list[Path]]:
     """Version of the plugin that is installed, and its files that were changed or lost."""
     plugin = PLUGINS[host]
-    folder = (target or plugin.default_target()).expanduser().absolute() / plugin.place
-    listed = read_list(folder)
+    target = (target or plugin.default_target()).expanduser().absolute()
+    listed = read_list(plugin, target)
     if not listed:
         return "", []
-    version = str(json.loads((folder / _LIST).read_text(encoding="utf-8")).get("version", ""))
-    return version, [folder / n for n, d in listed.items() if _hash(folder / n) != d]
+    told = json.loads((target / plugin.place / _LIST).read_text(encoding="utf-8"))
+    changed = [target / name for name, digest in listed.items() if _hash(target / name) != digest]
+    return str(told.get("version", "")), changed
 
 
-def read_list(folder: Path) -> dict[str, str]:
+def read_list(plugin: Plugin, target: Path) -> dict[str, str]:
     """Files and hashes of an installed plugin; empty where there is none."""
+    folder = target / plugin.place
     try:
         told = json.loads((folder / _LIST).read_text(encoding="utf-8"))
         files = told["files"] if told["mark"] == _MARK else {}
-        # A list that was tampered with must not reach outside of its folder.
+        # A list that was tampered with must not reach what is not ours.
         return {
-            str(name): str(digest) for name, digest in files.items()
-            if (folder / name).resolve().is_relative_to(folder.resolve())
+            str(name): str(digest)
+            for name, digest in files.items()
+            if name in plugin.entries or (target / name).resolve().is_relative_to(folder.resolve())
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

@@ -140,11 +140,13 @@ class ColorTransform:
             MediaError: The middle frame cannot be read.
         """
         info = plate.info
+        if not _encoding_of(check_colorspace(info.colorspace))[1]:
+            return cls.for_plate(info.colorspace)  # no exposure to find: no frame to look at
         absent = set(info.missing)
         center = (info.frames.first + info.frames.last) / 2
         there = (n for n in info.frames if n not in absent)
         middle = min(there, key=lambda n: abs(n - center), default=info.frames.first)
-        return cls.for_plate(info.colorspace, plate.read(middle).rgb[::8, ::8])
+        return cls.for_plate(info.colorspace, plate.read(middle).thinned(8, 8))
 
     def to_display(self, rgb: FloatArray) -> FloatArray:
         """``(..., 3)`` plate pixels to display-referred ones, not clamped."""

@@ -15,10 +15,11 @@ import numpy as np
 
 from lipcore.errors import ConfigError, FrameSizeError, MediaUnreadableError
 from lipcore.media.color import check_colorspace
+from lipcore.media.planar_frame import ColorTags, PlanarFrame, VideoNative
 from lipcore.media.plate import Plate
 from lipcore.media.prefetch import Prefetch
 from lipcore.media.video_index import VideoIndex, picture_stream, read_index
-from lipcore.media.yuv import Plane, YuvLayout, planes_to_rgb, transpose_layout
+from lipcore.media.yuv import Plane, YuvLayout, transpose_layout
 from lipcore.types import Frame, FrameRange, PlateInfo, Window
 
 FIRST_FRAME = 1
@@ -28,25 +29,6 @@ _SAMPLE_BYTES = 1 << 20
 _UNTAGGED_HD_LINES = 720
 _MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020"}
 _TRANSFERS = {1: "rec709", 6: "rec601", 13: "srgb", 14: "rec709", 15: "rec709", 16: "pq", 18: "hlg"}
-
-
-@dataclass(frozen=True, slots=True)
-class ColorTags:
-    """The colour description of a stream, as numbers of ITU-T H.273 (2 is unspecified)."""
-
-    primaries: int = 2
-    transfer: int = 2
-    matrix: int = 2
-    full_range: bool = False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VideoNative:
-    """A frame's own code values, turned upright, for a writer that keeps them."""
-
-    planes: tuple[Plane, ...]
-    layout: YuvLayout
-    tags: ColorTags
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +208,7 @@ class VideoPlate(Plate):
                 path=str(self._path),
                 frame=number,
             )
-        native = VideoNative(planes, layout, self._tags)
-        return Frame(number, planes_to_rgb(planes, layout), display, native)
+        return PlanarFrame(number, VideoNative(planes, layout, self._tags), display)
 
 
 class _Decoding:

@@ -13,7 +13,7 @@ import numpy as np
 from lipcore.composite import merge
 from lipcore.errors import ConfigError
 from lipcore.media.color import ColorTransform, is_display_referred
-from lipcore.media.video import ColorTags, VideoNative
+from lipcore.media.planar_frame import ColorTags, VideoNative
 from lipcore.media.write_image import on_display
 from lipcore.media.yuv import Plane, YuvLayout, merge_planes, rgb_to_planes
 from lipcore.types import Frame, Patch, PlateInfo, Window
@@ -25,6 +25,7 @@ DEFAULT_CODECS = {
 _SRGB_TAGS = ColorTags(primaries=1, transfer=13, matrix=1)
 _TRANSFER_TAGS = {"rec709": 1, "rec601": 6, "srgb": 13, "pq": 16, "hlg": 18}
 _MATRIX_TAGS = {"bt709": 1, "bt601": 6, "bt2020": 9, "rgb": 0}
+_HD_PIXELS = 1920 * 1080
 _NO_ROOM = {
     ".mp4": ("prores4444", "prores422hq", "dnxhr_hqx"),
     ".m4v": ("prores4444", "prores422hq", "dnxhr_hqx", "ffv1"),
@@ -112,9 +113,8 @@ def choose_format(
         yuv_tags = ColorTags(
             yuv_tags.primaries, yuv_tags.transfer, yuv_tags.matrix, target.full_range
         )
-        return VideoFormat(
-            "libx264", target, yuv_tags, {"crf": str(crf), "preset": "medium"}, notes
-        )
+        options = {"crf": str(crf), "preset": "medium", "rc-lookahead": _lookahead(info.display)}
+        return VideoFormat("libx264", target, yuv_tags, options, notes)
     if codec == "prores4444":
         options = {"profile": "4444", "vendor": "apl0", "alpha_bits": "0"}
         return VideoFormat("prores_ks", YuvLayout(matrix, 10, False), yuv_tags, options)
@@ -126,6 +126,13 @@ def choose_format(
     return VideoFormat("dnxhd", target, yuv_tags, {"profile": "dnxhr_hqx"})
 
 
+def _lookahead(display: Window) -> str:
+    """Frames that x264 holds to plan ahead: its 40 up to HD, fewer where they would be a
+    gigabyte."""
+    share = _HD_PIXELS / (display.width * display.height)
+    return str(40 if share >= 1 else max(5, round(24 * share)))
+
+
 def finished_planes(
     frame: Frame, patch: Patch | None, info: PlateInfo, form: VideoFormat
 ) -> tuple[Plane, ...]:
@@ -135,10 +142,9 @@ def finished_planes(
         if patch is None:
             return native.planes
         area = patch.window.intersect(frame.window)
-        cut = area.slices_in(frame.window)
         inside = area.slices_in(patch.window)
         local = Patch(area, patch.rgb[inside], patch.alpha[inside], patch.hard[inside])
-        merged = merge(frame.rgb[cut], area, local, np.float32)
+        merged = merge(frame.part(area), area, local, np.float32)
         return merge_planes(native.planes, native.layout, area, merged, local.alpha)
     rgb = frame.rgb if patch is None else merge(frame.rgb, frame.window, patch, np.float32)
     rgb = on_display(rgb, frame, info)

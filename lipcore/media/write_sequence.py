@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+import contextlib
+import re
 from pathlib import Path
 
 from lipcore.errors import MediaError, OutputExistsError
@@ -39,6 +41,7 @@ class SequenceWriter(FrameWriter):
         try:
             self._check_plate()
             self._check_existing(overwrite)
+            self._remove_parts()
         except BaseException:
             self.abandon()
             raise
@@ -84,6 +87,14 @@ class SequenceWriter(FrameWriter):
             return self.stored_hash(path)
         except MediaError:
             return None
+
+    def _remove_parts(self) -> None:
+        """Remove what a killed process was writing: by the lock, nobody living is."""
+        begun = {f".{path.stem}." for path in self.outputs}
+        for part in self._pattern.parent.glob(".*.part*"):
+            if re.sub(r"\d+\.part\.\w+$", "", part.name) in begun:
+                with contextlib.suppress(OSError):
+                    part.unlink()
 
     def _check_plate(self) -> None:
         if self.info.kind != "sequence" or self._pattern.parent != self.info.path.parent:

@@ -52,29 +52,76 @@ class YuvLayout:
 
 def planes_to_rgb(planes: tuple[Plane, ...], layout: YuvLayout) -> FloatArray:
     """``(height, width, 3)`` float32 of a frame's planes: 0 is black, 1 is white, unclamped."""
-    offset, scale = layout.luma_offset_scale
-    rgb = np.empty((*planes[0].shape, 3), np.float32)
     if layout.matrix in ("rgb", "gray"):
+        offset, scale = layout.luma_offset_scale
+        rgb = np.empty((*planes[0].shape, 3), np.float32)
         order = (2, 0, 1) if layout.matrix == "rgb" else (0, 0, 0)
         for channel, index in enumerate(order):
             rgb[..., channel] = (planes[index].astype(np.float32) - offset) * (1 / scale)
         return rgb
+    height, width = planes[0].shape
+    blue, red = (
+        _upsample(_chroma(plane, layout), layout)[:height, :width] for plane in planes[1:3]
+    )
+    return _mix(planes[0], blue, red, layout)
+
+
+def _chroma(plane: Plane, layout: YuvLayout) -> FloatArray:
+    middle, span = layout.chroma_offset_scale
+    out: FloatArray = (plane.astype(np.float32) - np.float32(middle)) * np.float32(1 / span)
+    return out
+
+
+def _mix(plane: Plane, blue: FloatArray, red: FloatArray, layout: YuvLayout) -> FloatArray:
+    """RGB of a luma plane and as many values of each chroma."""
+    offset, scale = layout.luma_offset_scale
     kr, kb = _KR_KB[layout.matrix]
     kg = 1 - kr - kb
-    luma = (planes[0].astype(np.float32) - np.float32(offset)) * np.float32(1 / scale)
-    middle, span = layout.chroma_offset_scale
-    blue, red = (
-        _upsample((plane.astype(np.float32) - np.float32(middle)) * np.float32(1 / span), layout)[
-            : luma.shape[0], : luma.shape[1]
-        ]
-        for plane in planes[1:3]
-    )
+    rgb = np.empty((*plane.shape, 3), np.float32)
+    luma = (plane.astype(np.float32) - np.float32(offset)) * np.float32(1 / scale)
     np.add(luma, red * np.float32(2 * (1 - kr)), out=rgb[..., 0])
     np.add(luma, blue * np.float32(2 * (1 - kb)), out=rgb[..., 2])
     luma -= blue * np.float32(2 * (1 - kb) * kb / kg)
     luma -= red * np.float32(2 * (1 - kr) * kr / kg)
     rgb[..., 1] = luma
     return rgb
+
+
+def part_to_rgb(
+    planes: tuple[Plane, ...], layout: YuvLayout, x: int, y: int, width: int, height: int
+) -> FloatArray:
+    """A rectangle of ``planes_to_rgb``, bit for bit, from no more samples than it needs.
+
+    Args:
+        planes: The whole frame's.
+        layout: What they mean.
+        x: First column; the rectangle lies inside the frame.
+        y: First row.
+        width: Columns.
+        height: Rows.
+    """
+    # Chroma is interpolated between neighbours: two of them more on each side.
+    step_x, step_y = 1 << layout.x_shift, 1 << layout.y_shift
+    rows, columns = planes[0].shape
+    x0, y0 = max(0, (x // step_x - 2) * step_x), max(0, (y // step_y - 2) * step_y)
+    x1 = min(columns, (-(-(x + width) // step_x) + 2) * step_x)
+    y1 = min(rows, (-(-(y + height) // step_y) + 2) * step_y)
+    near = Window(x0, y0, x1 - x0, y1 - y0)
+    cut = tuple(plane[_plane_slices(near, layout, index)] for index, plane in enumerate(planes))
+    rgb = planes_to_rgb(cut, layout)
+    return rgb[y - y0 : y - y0 + height, x - x0 : x - x0 + width]
+
+
+def thinned_to_rgb(
+    planes: tuple[Plane, ...], layout: YuvLayout, step_x: int, step_y: int
+) -> FloatArray:
+    """``planes_to_rgb(planes, layout)[::step_y, ::step_x]``, bit for bit, from few samples."""
+    if layout.matrix in ("rgb", "gray"):
+        return planes_to_rgb(tuple(plane[::step_y, ::step_x] for plane in planes), layout)
+    height, width = planes[0].shape
+    rows, columns = np.arange(0, height, step_y), np.arange(0, width, step_x)
+    blue, red = (_chroma_at(plane, layout, rows, columns) for plane in planes[1:3])
+    return _mix(planes[0][::step_y, ::step_x], blue, red, layout)
 
 
 def rgb_to_planes(rgb: FloatArray, layout: YuvLayout) -> tuple[Plane, ...]:
@@ -175,6 +222,32 @@ def _upsample(plane: FloatArray, layout: YuvLayout) -> FloatArray:
         high[1:-1:2] = near[:-1] + far[1:]
         plane = high
     return plane
+
+
+def _chroma_at(
+    plane: Plane, layout: YuvLayout, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
+) -> FloatArray:
+    """``_upsample`` at the crossings of some rows and columns of the frame."""
+
+    def along(values: FloatArray, at: npt.NDArray[np.intp], shift: int) -> FloatArray:
+        if shift == 0:
+            return values[:, at]
+        last = (values.shape[1] << shift - 1) - 1
+        here = along(values, at >> 1, shift - 1)
+        beside = along(values, np.minimum((at >> 1) + 1, last), shift - 1)
+        return np.where(at & 1, (here + beside) * np.float32(0.5), here)
+
+    def down(at: npt.NDArray[np.intp], shift: int) -> FloatArray:
+        if shift == 0:
+            return along(_chroma(plane[at], layout), columns, layout.x_shift)
+        count = plane.shape[0] << shift - 1
+        other = (at >> 1) + np.where(at & 1, 1, -1)
+        edge = ((other < 0) | (other >= count))[:, None]
+        here = down(at >> 1, shift - 1)
+        beside = down(np.clip(other, 0, count - 1), shift - 1)
+        return np.where(edge, here, np.float32(0.75) * here + np.float32(0.25) * beside)
+
+    return down(rows, layout.y_shift)
 
 
 def _downsample(plane: FloatArray, layout: YuvLayout) -> FloatArray:

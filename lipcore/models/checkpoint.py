@@ -38,6 +38,7 @@ _NETWORKS: dict[str, tuple[str, str, str]] = {
     "inner_mouth": ("lipcore.models.inner_mouth", "InnerMouthConfig", "InnerMouth"),
 }
 
+_LARGEST_SETTING = 1 << 16
 _HINT = "Take the weights that came with this version of lipcore, or train them anew."
 
 
@@ -181,9 +182,35 @@ def build_network(kind: str, config: Mapping[str, Any]) -> nn.Module:
             f"unknown settings of {kind}: {', '.join(sorted(unknown))}", hint=_HINT
         )
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-    network = getattr(module, network_name)(config_class(**values))
+    try:
+        network = getattr(module, network_name)(config_class(**values))
+    except (TypeError, ValueError, ArithmeticError, AssertionError, RuntimeError) as error:
+        raise WeightsVersionError(
+            f"settings of {kind} do not make a network ({' '.join(str(error).split())[:200]})",
+            hint=_HINT,
+        ) from error
     assert isinstance(network, nn.Module)
     return network
+
+
+def _are_settings(config: object) -> bool:
+    """Whether these can be a network's: a header is not trusted, and may ask for terabytes."""
+    if not isinstance(config, Mapping):
+        return False
+    listed = (value if isinstance(value, list) else [value] for value in config.values())
+    values = [v for part in listed for v in part]
+    return all(
+        v is None or isinstance(v, str)
+        or (isinstance(v, int | float) and abs(v) <= _LARGEST_SETTING)
+        for v in values
+    )  # fmt: skip
+
+
+def _fits(kind: str, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bool:
+    """Whether the network that a config describes has just these tensors; none is allocated."""
+    with torch.device("meta"):
+        wanted = build_network(kind, config).state_dict()
+    return {k: v.shape for k, v in wanted.items()} == {k: v.shape for k, v in tensors.items()}
 
 
 def load_network(path: Path, *, kind: str, device: str = "cpu") -> nn.Module:
@@ -193,13 +220,13 @@ def load_network(path: Path, *, kind: str, device: str = "cpu") -> nn.Module:
         WeightsError: As ``load_tensors``; also when names or shapes do not fit.
     """
     tensors, header = load_tensors(path, kind=kind)
-    network = build_network(kind, header["config"])
-    try:
-        network.load_state_dict(tensors, strict=True)
-    except RuntimeError as error:
+    config = header["config"]
+    if not (_are_settings(config) and _fits(kind, config, tensors)):
         raise WeightsVersionError(
             f"{path} does not fit the {kind} network of this version", hint=_HINT, path=str(path)
-        ) from error
+        )
+    network = build_network(kind, config)
+    network.load_state_dict(tensors, strict=True)
     return network.to(device).eval().requires_grad_(False)
 
 

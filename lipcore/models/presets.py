@@ -26,8 +26,8 @@ class Preset:
 
 _PAPER = VQGANConfig(crop_px=768, space_to_depth=3)
 _PAPER_256 = VQGANConfig()
-_PAPER_GENERATOR = GeneratorConfig(speech_size=192)
-"""192 features: what the speech encoder of the base weights gives."""
+_PAPER_GENERATOR = GeneratorConfig(speech_size=256)
+"""256 features: what the speech encoder of the base weights gives."""
 _TINY = VQGANConfig(
     crop_px=32, space_to_depth=2, channels=(8, 16), encoder_blocks=1, decoder_blocks=1,
     attention_grids=(8,), codes=32, latent_channels=8,

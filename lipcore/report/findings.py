@@ -29,9 +29,10 @@ _STILL = 0.006
 _LOOSE = 0.6
 _UNSURE = 0.5
 _SPOKEN_S = 0.5
+_LITTLE = 0.05
+"""Badness below which frames are alike."""
 _MOST_TOLD = 3
 """Places that one sentence names; further ones are counted."""
-_SERIOUS, _NOTE = 2, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +97,19 @@ def worst_frames(shot: MeasuredShot, count: int) -> list[BadFrame]:
     left = total.copy()
     chosen: list[BadFrame] = []
     while len(chosen) < count and left.max() >= 0:
-        index = int(left.argmax())
+        index = int(left.argmax()) if left.max() > _LITTLE else _farthest(left, chosen)
         name = max(parts, key=lambda key: parts[key][index])
         reason = name if parts[name][index] > 0.4 else "typical"
         chosen.append(BadFrame(index, reason, float(total[index])))
         left[max(0, index - apart) : index + apart + 1] = -1
     return chosen
+
+
+def _farthest(left: FloatArray, chosen: list[BadFrame]) -> int:
+    """Where nothing is bad any more: the free frame that lies farthest from those shown."""
+    free = np.flatnonzero(left >= 0)
+    places = np.array([bad.index for bad in chosen] or [0])
+    return int(free[np.abs(free[:, None] - places).min(axis=1).argmax()])
 
 
 def open_in_silence(shot: MeasuredShot) -> BoolArray:

@@ -76,10 +76,7 @@ class FinishedRender:
         Raises:
             MediaError, ColorError: It is not there any more, or is another one.
         """
-        path = self.plate
-        beside = self.sidecar.parent / path.name
-        if not _is_there(path) and _is_there(beside):
-            path = beside
+        path = self._found(self.plate)
         missing = self.settings.get("missing_frame")
         opened = open_plate(
             path, rate=None if self.plate_frames else self.rate, colorspace=self.colorspace,
@@ -93,6 +90,14 @@ class FinishedRender:
         if self.plate_frames:
             return RetimedPlate(opened, self.plate_frames, self.frames.first, self.rate)
         return opened
+
+    def find_dialogue(self) -> Path | None:
+        """The dialogue where the sidecar says, else beside it; None where curves drove."""
+        return None if self.dialogue is None else self._found(self.dialogue)
+
+    def _found(self, path: Path) -> Path:
+        beside = self.sidecar.parent / path.name
+        return beside if not _is_there(path) and _is_there(beside) else path
 
     def _check(self, opened: Plate) -> None:
         display, have = opened.info.display, opened.info.frames
@@ -241,9 +246,8 @@ def _picture(folder: Path, name: str, stated: str) -> Path:
 
 
 def _is_there(path: Path) -> bool:
-    if path.exists():
-        return True
+    """Also of names that no file can have: sidecars may come from anywhere."""
     try:
-        return locate_sequence(path) is not None
-    except (MediaNotFoundError, MediaUnreadableError):
+        return path.exists() or locate_sequence(path) is not None
+    except (OSError, ConfigError):
         return False

@@ -79,7 +79,9 @@ def shake_graph(shot: MeasuredShot) -> str:
     curves = {"plate": shot.plate_shake, "": shot.shake}
     top = max([_LEAST_SHAKE, *(_highest(v) for v in curves.values())])
     drawn = "".join(_curve(v / top, kind) for kind, v in curves.items())
-    keys = [("", "jitter of lips and jaw, render"), ("plate", "plate")]
+    keys = [("", "jitter of lips and jaw, render")]
+    if np.isfinite(shot.plate_shake).any():
+        keys.append(("plate", "plate"))
     return _legend(keys) + _svg(shot.count, drawn, "Jitter over time", low=True)
 
 

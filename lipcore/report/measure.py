@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -246,27 +246,40 @@ def _outside(render: FinishedRender, pair: FramePair, pictures: RenderPictures) 
     return float(np.nan_to_num(apart, nan=np.inf).max())
 
 
+def silent_frames(
+    spans_s: Sequence[tuple[float, float]], count: int, rate: float
+) -> BoolArray:
+    """``(count,)`` where nobody speaks, nor has just spoken, nor will at once.
+
+    Args:
+        spans_s: Where somebody speaks, seconds.
+        count: Frames.
+        rate: Frames a second.
+    """
+    middles = (np.arange(count) + 0.5) / rate
+    silent = np.ones(count, bool)
+    for begin, end in spans_s:
+        silent &= (middles < begin - _BEFORE_S) | (middles > end + _AFTER_S)
+    return silent
+
+
 def _listen(
     render: FinishedRender, opening: FloatArray, judge: OffsetJudge
 ) -> tuple[Sound | None, str]:
     """The dialogue under the picture, or why there is none."""
-    if render.dialogue is None or render.settings.get("shapes") is not None:
+    path = render.find_dialogue()
+    if path is None or render.settings.get("shapes") is not None:
         return None, "Curves drove the mouth, not a sound."
-    path = render.dialogue
-    beside = render.sidecar.parent / path.name
-    if not path.exists() and beside.exists():
-        path = beside
     try:
         whole = load_dialogue(path)
     except DialogueError as error:
         return None, f"{error.message[:1].upper()}{error.message[1:]}."
+    except OSError as error:  # a name that no file can have, or a folder not to be read
+        return None, f"{path} cannot be looked for ({error.strerror})."
     lasts = Fraction(len(render.frames)) / render.rate
     early = lasts - (whole.duration_s + render.sound_begin_s)
     fitted = fit_dialogue(whole, lasts, offset_s=render.sound_begin_s)
     spans = tuple(speech_spans(speech_probability(fitted)))
-    middles = (np.arange(len(render.frames)) + 0.5) / float(render.rate)
-    silent = np.ones(len(middles), bool)
-    for begin, end in spans:
-        silent &= (middles < begin - _BEFORE_S) | (middles > end + _AFTER_S)
+    silent = silent_frames(spans, len(render.frames), float(render.rate))
     offset = judge.measure(opening, fitted.samples, float(render.rate))
     return Sound(fitted.samples, spans, silent, offset, float(early)), ""

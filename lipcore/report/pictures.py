@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -36,6 +36,32 @@ class FramePair:
     after: Frame
 
 
+def drawn_matte(
+    render: FinishedRender, index: int, bounds: Window
+) -> tuple[Window, FloatArray] | None:
+    """The matte of a frame, made again from the sidecar's landmarks; None where nothing was drawn.
+
+    Args:
+        render: From its sidecar.
+        index: The frame's place in the render, from 0.
+        bounds: The frame's data window.
+
+    Returns:
+        Its window, and ``(height, width)`` 0-1.
+    """
+    wanted = render.wanted[index]
+    if not np.isfinite(wanted).all():
+        return None
+    aspect = render.pixel_aspect
+    old, new = to_square(render.landmarks[index], aspect), to_square(wanted, aspect)
+    feather = float(render.settings.get("feather", 0.1))
+    window = mouth_window(old, new, bounds, feather=feather, pixel_aspect=aspect)
+    if not window.width or not window.height:
+        return None
+    alpha, _ = mouth_matte(old, new, window, feather=feather, pixel_aspect=aspect)
+    return window, alpha
+
+
 class RenderPictures:
     """The pictures of a render and of its plate; a context manager.
 
@@ -58,6 +84,10 @@ class RenderPictures:
                 self.no_plate = error.message
                 if render.is_patch:
                     raise
+            except OSError as error:  # a name that no file can have, or a folder not to be read
+                self.no_plate = f"{render.plate} cannot be looked for ({error.strerror})"
+                if render.is_patch:
+                    raise MediaUnreadableError(self.no_plate, path=str(render.plate)) from error
             have, first = self._after.info.frames, render.frames.first
             self._shift = have.first - first if self._after.info.kind == "video" else 0
             for number in (first, render.frames.last):
@@ -134,35 +164,20 @@ class RenderPictures:
         stored = self._stored(pair.after, PATCH_CHANNELS[3:])
         if stored is not None:
             return stored[0], stored[1][0]
-        return self._matte_again(pair)
-
-    def _matte_again(self, pair: FramePair) -> tuple[Window, FloatArray] | None:
-        wanted = self._render.wanted[pair.index]
-        if not np.isfinite(wanted).all():
-            return None
-        aspect = self._render.pixel_aspect
-        old = to_square(self._render.landmarks[pair.index], aspect)
-        new = to_square(wanted, aspect)
-        feather = float(self._render.settings.get("feather", 0.1))
-        window = mouth_window(old, new, pair.after.window, feather=feather, pixel_aspect=aspect)
-        if not window.width or not window.height:
-            return None
-        alpha, _ = mouth_matte(old, new, window, feather=feather, pixel_aspect=aspect)
-        return window, alpha
+        return drawn_matte(self._render, pair.index, pair.after.window)
 
     def _whole(self, frame: Frame, plate: Frame | None) -> Frame:
         """The rendered frame under the plate's number; a patch is merged over its plate."""
         if not self._render.is_patch:
-            return replace(frame, number=frame.number - self._shift)
+            return frame.numbered(frame.number - self._shift)
         assert plate is not None  # checked when opened
         stored = self._stored(frame, ("A",))
         if stored is None:
-            return replace(plate, native=frame.native)
+            return Frame(plate.number, plate.rgb, plate.window, frame.native, plate.policy)
         window, (alpha,) = stored
         patch = Patch(window, frame.rgb, alpha, np.zeros_like(alpha))
-        return replace(
-            plate, rgb=merge(plate.rgb, plate.window, patch, np.float32), native=frame.native
-        )
+        merged = merge(plate.rgb, plate.window, patch, np.float32)
+        return Frame(plate.number, merged, plate.window, frame.native, plate.policy)
 
     def _stored(
         self, frame: Frame, channels: tuple[str, ...]

@@ -66,7 +66,8 @@ a { color: var(--mark); } :focus-visible { outline: 2px solid var(--mark); outli
 .curves { display: grid; grid-template-columns: 2fr 1fr; gap: 16px; }
 .curves figure { min-width: 0; }
 @media (max-width: 760px) { .panel, .curves { grid-template-columns: minmax(0, 1fr); }
-  .side { grid-template-columns: 1fr 1fr; } }
+  .side { grid-template-columns: 1fr 1fr; }
+  .strip.wide-cells { grid-template-columns: repeat(3, 1fr); } }
 @media print { .shot { break-before: page; } .viewer > input, .viewer > label { display: none; }
   .panel, .panel.lone { display: grid; break-inside: avoid; margin-bottom: 8px;
     grid-template-columns: 1fr 1fr; }
@@ -190,9 +191,9 @@ def _panel(shot: MeasuredShot, shown: ShownFrame, k: int) -> str:
             "<span class=l>before</span><span class=r>after</span></div>"
         )
         large = _captioned(wipe, f"{what[:1].upper()}{what[1:]}.", _HINT)
-    side = []
+    side, under = [], "render" if shown.before is None else "plate"
     if shown.matte is not None:
-        side.append(_captioned(image(shown.matte, f"matte, {what}"), "Matte over the plate"))
+        side.append(_captioned(image(shown.matte, f"matte, {what}"), f"Matte over the {under}"))
     if shown.difference is not None:
         side.append(
             _captioned(image(shown.difference, f"difference, {what}"), f"Difference ×{GAIN}")

@@ -31,7 +31,7 @@ faster wobble than a mouth's would otherwise alias into the frame rate."""
 
 _MARGIN = 4
 """Mel steps beside a chunk whose analysis windows reach outside it."""
-_REACH = 5
+SMOOTH_REACH = 5
 """Mel steps to either side that the low-pass sees."""
 
 
@@ -92,32 +92,33 @@ def _read_shapes(
     """``(N, C)`` of the network at moments, chunk by chunk."""
     front, gain = MelFrontEnd(), level_gain(samples)
     total = 1 + len(samples) // front.config.hop
-    mean, variance = _speech_scale(front, samples, gain, total)
+    mean, variance = speech_scale(front, samples, gain, total)
     positions = torch.from_numpy(times_s * front.config.steps_a_second).clamp(0, total - 1)
     values = torch.zeros(len(times_s), network.config.components)
-    context = network.config.context + _REACH
+    context = network.config.context + SMOOTH_REACH
     for first in range(0, total, CHUNK_STEPS):
         last = min(first + CHUNK_STEPS, total)
         inside = (positions >= first) & (positions < last)
         if not inside.any():
             continue
         start, stop = max(0, first - context), min(total, last + 1 + context)
-        mel = scale_mel(_mel_steps(front, samples, gain, start, stop)[None], mean, variance)
-        values[inside] = sample_at(_smooth(network(mel)), positions[inside] - start)[0]
+        mel = scale_mel(mel_steps(front, samples, gain, start, stop)[None], mean, variance)
+        values[inside] = sample_at(smooth_steps(network(mel)), positions[inside] - start)[0]
     result: FloatArray = values.numpy()
     return result
 
 
-def _smooth(shapes: Tensor) -> Tensor:
+def smooth_steps(shapes: Tensor) -> Tensor:
     """Low-pass ``(1, T, C)`` over time, ends held."""
-    at = torch.arange(-_REACH, _REACH + 1) / SMOOTH_STEPS
+    at = torch.arange(-SMOOTH_REACH, SMOOTH_REACH + 1) / SMOOTH_STEPS
     kernel = torch.exp(-0.5 * at.square())
-    padded = F.pad(shapes.transpose(1, 2), (_REACH, _REACH), mode="replicate").transpose(0, 1)
+    ends = (SMOOTH_REACH, SMOOTH_REACH)
+    padded = F.pad(shapes.transpose(1, 2), ends, mode="replicate").transpose(0, 1)
     smooth: Tensor = F.conv1d(padded, (kernel / kernel.sum())[None, None]).transpose(0, 1)
     return smooth.transpose(1, 2)
 
 
-def _mel_steps(
+def mel_steps(
     front: MelFrontEnd, samples: FloatArray, gain: float, start: int, stop: int
 ) -> Tensor:
     """Steps ``start`` to ``stop - 1`` of a sound, ``(M, stop - start)``, as of the whole."""
@@ -128,7 +129,7 @@ def _mel_steps(
     return mel[:, start - begin : stop - begin]
 
 
-def _speech_scale(
+def speech_scale(
     front: MelFrontEnd, samples: FloatArray, gain: float, total: int
 ) -> tuple[Tensor, Tensor]:
     """Mean ``(1, M, 1)`` and variance ``(1, 1, 1)`` of the speech, as ``normalize_mel`` has it.
@@ -138,7 +139,7 @@ def _speech_scale(
 
     def chunks() -> Iterator[tuple[int, Tensor]]:
         for first in range(0, total, CHUNK_STEPS):
-            yield first, _mel_steps(front, samples, gain, first, min(first + CHUNK_STEPS, total))
+            yield first, mel_steps(front, samples, gain, first, min(first + CHUNK_STEPS, total))
 
     speech = speech_steps(torch.cat([mel.mean(dim=0) for _, mel in chunks()])[None])[0]
     count = speech.sum().clamp(min=1)

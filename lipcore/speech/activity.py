@@ -14,7 +14,8 @@ import numpy.typing as npt
 from lipcore.errors import ConfigError, DependencyError
 from lipcore.types import Dialogue, FloatArray
 
-_CHUNK = 512
+CHUNK = 512
+"""Samples of which the detector says one probability."""
 _CONTEXT = 64
 _NETWORK = "silero_vad_16k_op15.onnx"
 _INSTALL = "Run: pip install silero-vad"
@@ -120,22 +121,41 @@ def speech_probability(dialogue: Dialogue, *, gain: float | None = None) -> Floa
     """
     if dialogue.sample_rate_hz != 16_000:
         raise ConfigError(f"speech is detected at 16000 Hz, not at {dialogue.sample_rate_hz}")
-    session = _session()
     samples = dialogue.samples
     factor = np.float32(level_gain(samples) if gain is None else gain)
-    count = -(-len(samples) // _CHUNK)
-    out = np.zeros(count, np.float32)
-    state = np.zeros((2, 1, 128), np.float32)
-    window = np.zeros((1, _CONTEXT + _CHUNK), np.float32)
-    rate = np.array(16_000, np.int64)
-    for index in range(count):
-        chunk = samples[index * _CHUNK : (index + 1) * _CHUNK]
+    count = -(-len(samples) // CHUNK)
+    detector = VoiceDetector()
+    chunks = (samples[i * CHUNK : (i + 1) * CHUNK] * factor for i in range(count))
+    return np.fromiter((detector.hear(chunk) for chunk in chunks), np.float32, count)
+
+
+class VoiceDetector:
+    """The detector's memory of one sound: let it hear chunk after chunk.
+
+    Raises:
+        DependencyError: silero-vad or onnxruntime is absent.
+    """
+
+    def __init__(self) -> None:
+        self._session = _session()
+        self._state = np.zeros((2, 1, 128), np.float32)
+        self._window = np.zeros((1, _CONTEXT + CHUNK), np.float32)
+        self._rate = np.array(16_000, np.int64)
+
+    def hear(self, chunk: FloatArray) -> float:
+        """Probability of speech in the next samples.
+
+        Args:
+            chunk: ``(512,)`` at 16 kHz, at the level that ``level_gain`` asks for; fewer only
+                at the end of the sound.
+        """
+        window = self._window
         window[:, :_CONTEXT] = window[:, -_CONTEXT:]
         window[:, _CONTEXT:] = 0
-        window[0, _CONTEXT : _CONTEXT + len(chunk)] = chunk * factor
-        probability, state = session.run(None, {"input": window, "state": state, "sr": rate})
-        out[index] = probability[0, 0]
-    return out
+        window[0, _CONTEXT : _CONTEXT + len(chunk)] = chunk
+        given = {"input": window, "state": self._state, "sr": self._rate}
+        probability, self._state = self._session.run(None, given)
+        return float(probability[0, 0])
 
 
 def speech_spans(
@@ -143,7 +163,7 @@ def speech_spans(
 ) -> list[tuple[float, float]]:
     """Spans of speech in seconds: hysteresis, short pauses bridged, clicks dropped."""
     config = config or ActivityConfig()
-    step = _CHUNK / 16_000
+    step = CHUNK / 16_000
     spans: list[tuple[float, float]] = []
     start: float | None = None
     for index, value in enumerate(probability):

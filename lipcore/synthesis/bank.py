@@ -43,7 +43,7 @@ class BankWriter:
         window = lower_face_window(landmarks, frame.window, pixel_aspect)
         if window.width < 2 or window.height < 2:
             return
-        picture = frame.rgb[window.slices_in(frame.window)]
+        picture = frame.part(window)
         with np.errstate(over="ignore"):
             half = np.clip(picture, -_HALF_MAX, _HALF_MAX).astype(np.float16)
         self._rows.append(

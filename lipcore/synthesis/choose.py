@@ -34,7 +34,9 @@ def choose_renderer(
     """Make the renderer that ``config.synthesis`` asks for.
 
     ``auto`` is ``shot``: its mouths are the shot's own, sharp, where those of the latent
-    networks are soft for as little training as the shipped ones had.
+    networks are soft for as little training as the shipped ones had. The model card has the
+    figures of all three. A shot's held-back frames could not choose: the plate's own residual,
+    which the others carry over, gives back any frame that is asked for its own mouth.
 
     Raises:
         ConfigError: ``adapted`` without an adaptation in the weights.

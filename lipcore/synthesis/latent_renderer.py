@@ -94,7 +94,7 @@ class LatentRenderer:
         made = _from_crop(drawn, place)
         if self._detail != "none":
             plate = self._color.to_display(
-                np.ascontiguousarray(frame.rgb[window.slices_in(frame.window)])
+                np.ascontiguousarray(frame.part(window))
             )
             # What the plate shows between its lips belongs to its own mouth alone.
             skin = 1 - inner_mouth_region(old, window, aspect)

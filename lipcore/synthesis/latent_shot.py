@@ -24,7 +24,7 @@ from lipcore.models.checkpoint import hash_file
 from lipcore.models.pose_mask import lower_face_box
 from lipcore.runtime.backends import BACKENDS
 from lipcore.synthesis.latent_networks import LatentNetworks
-from lipcore.tracking.align import crop, track_pose
+from lipcore.tracking.align import sample_frame, track_pose
 from lipcore.tracking.head import apply_similarity
 from lipcore.types import BoolArray, FaceTrack, FloatArray, Frame
 from lipcore.weights import WeightsSet
@@ -70,7 +70,7 @@ def reference_frame(analysis: ShotAnalysis, drawable: BoolArray) -> int:
 def crop_of(frame: Frame, track: FaceTrack, color: ColorTransform, size: int) -> FloatArray:
     """The display-referred canonical crop of a frame, ``(S, S, 3)`` in 0-1."""
     transform = track.transforms[track.frames.index(frame.number)]
-    picture = crop(frame.rgb, frame.window, transform, size)
+    picture = sample_frame(frame, transform, size)
     out: FloatArray = np.clip(np.nan_to_num(color.to_display(picture)), 0, 1)
     return out
 

@@ -102,6 +102,35 @@ def select_sources(
     return path
 
 
+def next_source(
+    before: int | None,
+    asked: FloatArray,
+    shown: FloatArray,
+    asked_angles: FloatArray,
+    shown_angles: FloatArray,
+    config: SelectionConfig,
+    shown_number: IntArray,
+) -> int:
+    """The cheapest step from one source to the next, where what follows is not known yet.
+
+    Args:
+        before: The source of the frame before; None where there was none.
+        asked: ``(F,)`` the asked mouth.
+        shown: ``(S, F)`` the sources' mouths.
+        asked_angles: ``(2,)`` yaw and pitch of the head, degrees.
+        shown_angles: ``(S, 2)`` the same of the sources.
+        config: Prices.
+        shown_number: ``(S,)`` the sources' frame numbers, ascending.
+    """
+    cost = np.linalg.norm(shown - asked, axis=1).astype(np.float64)
+    cost += config.pose_price * np.linalg.norm(shown_angles - asked_angles, axis=1)
+    if before is not None:
+        step = shown_number - shown_number[before]
+        near = (step >= -1) & (step <= 2)
+        cost += np.where(step == 1, 0.0, np.where(near, config.near_jump_price, config.jump_price))
+    return int(cost.argmin())
+
+
 def _offer(
     arrive: FloatArray, steps: npt.NDArray[np.int8], price: FloatArray, step: int,
     follows: npt.NDArray[np.bool_],

@@ -113,7 +113,7 @@ class ShotRenderer:
             old, new, window, feather=self._feather, pixel_aspect=self._aspect
         )
         plate = self._color.to_display(
-            np.ascontiguousarray(frame.rgb[window.slices_in(frame.window)])
+            np.ascontiguousarray(frame.part(window))
         )
         made = self.draw_mouth(frame.number, old, new, window, plate, alpha)
         strength = min(1.0, float(self._targets.strength[index]) * 10)
@@ -178,12 +178,42 @@ class ShotRenderer:
         common: FloatArray,
     ) -> FloatArray:
         """The new mouth made from one frame of the bank, display-referred."""
-        taken = self._landmarks[source]
         picture, covered = self._bank.read(source)
-        shown = self._color.to_display(picture)
-        warp = warp_mouth(new, taken, window, self._aspect)
-        skin = match_light(look_up(shown, covered, warp.lookup), plate, alpha, common)
-        return self._painter.fill(skin, shown, covered, warp, new, taken, window, self._aspect)
+        return carry_mouth(
+            self._color.to_display(picture), covered, self._landmarks[source], new, window,
+            plate, alpha, common, self._painter, self._aspect,
+        )
+
+
+def carry_mouth(
+    shown: FloatArray,
+    covered: Window,
+    taken: FloatArray,
+    new: FloatArray,
+    window: Window,
+    plate: FloatArray,
+    alpha: FloatArray,
+    common: FloatArray,
+    painter: InnerMouthPainter,
+    pixel_aspect: float,
+) -> FloatArray:
+    """A mouth of one frame carried to new landmarks in another, ``(h, w, 3)``.
+
+    Args:
+        shown: ``(H, W, 3)`` the source's lower face, display-referred.
+        covered: What ``shown`` covers of its own frame.
+        taken: ``(478, 3)`` the source's landmarks, square pixels.
+        new: ``(478, 3)`` the landmarks of the new mouth, likewise.
+        window: Pixels to draw.
+        plate: ``(h, w, 3)`` the frame that is drawn on, display-referred.
+        alpha: ``(h, w)`` the matte there.
+        common: ``(h, w)`` skin that both show, from ``shared_skin``.
+        painter: Fills what the source does not show of the inner mouth.
+        pixel_aspect: Of both frames.
+    """
+    warp = warp_mouth(new, taken, window, pixel_aspect)
+    skin = match_light(look_up(shown, covered, warp.lookup), plate, alpha, common)
+    return painter.fill(skin, shown, covered, warp, new, taken, window, pixel_aspect)
 
 
 def _blend_jumps(

@@ -20,9 +20,9 @@ _LIPS = (
 _TOUCHING, _APART = 0.01, 0.035
 """Gaps between inner lips, interocular units: closed below, untouched above."""
 
-_WIDTH_COUNTS = 2.0
-"""Of a source's width against its opening: corners that are drawn out leave folds behind, so
-a mouth is better taken at the width that it shall have."""
+_OPENING_COUNTS, _WIDTH_COUNTS = 2.0, 1.5
+"""In the distance of two mouths. Teeth are shown by sources that are open as far, and corners
+that are drawn out leave folds behind: a mouth is best taken as it shall be."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,6 +136,6 @@ def _features(head: FloatArray, lips: list[int], lower: list[int]) -> FloatArray
     gap = head[lower.index(14), 1] - head[lower.index(13), 1]
     width = head[lower.index(291), 0] - head[lower.index(61), 0]
     out: FloatArray = np.concatenate(
-        [points.reshape(-1), [gap, _WIDTH_COUNTS * width]]
+        [points.reshape(-1), [_OPENING_COUNTS * gap, _WIDTH_COUNTS * width]]
     ).astype(np.float32)
     return out

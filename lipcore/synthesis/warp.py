@@ -240,9 +240,9 @@ def warp_mouth(
     mouth, taken = MouthFrame.of(target), MouthFrame.of(source)
     above, inside, contact, depth, inner = _layers(mouth, taken, pixels)
     wider = _wider(mouth, taken, scale, interocular_px(source))
-    inner = inner + wider * (
-        _held(mouth, taken, _skull(target, source), pixels, depth) - inner
-    )
+    if wider:
+        held = _held(mouth, taken, _skull(target, source), pixels, depth)
+        inner = inner + wider * (held - inner)
     upper_field = _enlarge(_unfold(upper(grid), grid) - grid, pixels)
     lower_field = _enlarge(_unfold(lower(grid), grid) - grid, pixels)
     # Lips that close are taken from beyond their edge, or a rim of teeth would come along.

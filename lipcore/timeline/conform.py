@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -17,6 +17,7 @@ from lipcore.timeline.choose import choose_shots
 from lipcore.timeline.dialogue import DialogueSource, LoadedDialogue, load_source, parse_source
 from lipcore.timeline.formats import check_formats
 from lipcore.timeline.media_links import LinkOptions, MediaFinder, parse_path_map
+from lipcore.timeline.outcome import ShotOutcome
 from lipcore.timeline.plan import ShotPlan, plan_shots
 from lipcore.timeline.read import ReadTimeline, read_timeline
 from lipcore.timeline.report import write_report
@@ -133,24 +134,25 @@ def plan_conform(request: ConformRequest) -> list[LanguagePlan]:
     return plans
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ConformResult:
+    """What a conform left behind."""
+
+    outputs: tuple[Path, ...]
+    """Beside the shots: the OTIO first, the page last."""
+    shots: tuple[ShotOutcome, ...]
+    """Those that lie rendered."""
+
+
 def run_conform(
     plan: LanguagePlan, request: ConformRequest, listener: RenderListener
-) -> list[Path]:
+) -> ConformResult:
     """Render the shots of a plan, write its timelines and its page.
-
-    Returns:
-        What was written beside the shots: the OTIO first, the page last.
 
     Raises:
         ConfigError: The plan has no dialogue, or the request no folder.
         LipcoreError: A shot cannot be rendered, or something not written.
     """
-    return list(_conform(plan, request, listener))
-
-
-def _conform(
-    plan: LanguagePlan, request: ConformRequest, listener: RenderListener
-) -> Iterator[Path]:
     if plan.dialogue is None or plan.folder is None:
         raise ConfigError(
             "a conform needs a dialogue and a folder", hint="Or plan only, with --dry-run."
@@ -160,7 +162,7 @@ def _conform(
     outcomes = render_shots(
         shots, plan.dialogue.dialogue, read.rate, folder, request.config, listener
     )
-    yield from write_timeline(
+    outputs = write_timeline(
         read, shots, folder, folder / f"{name}.otio", language=language, formats=request.formats
     )
     if request.report:
@@ -169,4 +171,5 @@ def _conform(
             page, read, shots, outcomes, language=language, cache=Cache(request.config.cache),
             listener=listener,
         )
-        yield page
+        outputs.append(page)
+    return ConformResult(tuple(outputs), tuple(outcomes))

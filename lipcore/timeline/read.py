@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import opentimelineio as otio
 
 from lipcore.errors import ConfigError, DependencyError
+from lipcore.timeline.guard import check_timeline
 from lipcore.timeline.times import exact_rate
 
 INSTALL = "Run: pip install 'lipcore[timelines]'"
@@ -44,8 +45,8 @@ def read_timeline(path: Path, *, rate: Fraction | None = None) -> ReadTimeline:
         rate: Record frames a second; an EDL does not state it and is taken as 24.
 
     Raises:
-        ConfigError: The file is absent, damaged, of a newer schema, holds no timeline, or the
-            rate does not fit its timecodes.
+        ConfigError: The file is absent, damaged, too large or too deep, of a newer schema, holds
+            no timeline, or the rate does not fit its timecodes.
         DependencyError: The format's adapter is not installed.
     """
     if not path.exists():
@@ -56,6 +57,7 @@ def read_timeline(path: Path, *, rate: Fraction | None = None) -> ReadTimeline:
             f"{path.name} is of no timeline format that is known",
             hint=f"Give one of {', '.join((*_NATIVE, *ADAPTERS))}.",
         )
+    check_timeline(path)
     found = _read(path, suffix, rate)
     timeline = _one_timeline(found, path)
     lost = _lost_retimes(path, suffix)

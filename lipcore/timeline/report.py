@@ -27,7 +27,7 @@ from lipcore.timeline.times import timecode
 
 _STYLE = """
 body { max-width: 1010px; } table { font-size: 13.5px; min-width: 100%; }
-td, th { white-space: nowrap; overflow-wrap: normal; } td:last-child { white-space: normal;
+td, th { white-space: nowrap; overflow-wrap: normal; } td:nth-child(2) { white-space: normal;
   min-width: 220px; overflow-wrap: anywhere; }
 .shot { margin-top: 34px; }
 @media print { .shot { break-before: auto; break-inside: avoid; } }
@@ -115,11 +115,11 @@ def _table(
         source = row["source"]
         assert isinstance(source, list)
         rows.append((
-            shot.name, str(row["record_in"]), f"{source[0]}-{source[-1]}", str(row["speed"]),
+            shot.name, _verdict(shot, reviewed.get(shot.number)), str(row["record_in"]),
+            f"{source[0]}-{source[-1]}", str(row["speed"]),
             "-" if shot.media is None else shot.media.name, f"{shot.dialogue_s:.2f} s",
-            _verdict(shot, reviewed.get(shot.number)),
         ))  # fmt: skip
-    return table(("shot", "record in", "source", "speed", "media", "dialogue", "what"), rows)
+    return table(("shot", "what", "record in", "source", "speed", "media", "dialogue"), rows)
 
 
 def _verdict(shot: ShotPlan, one: ReviewedShot | None) -> str:

@@ -49,7 +49,7 @@ class RetimedPlate(Plate):
     def read(self, number: int) -> Frame:
         self.require(number)
         shown = self._source.read(self._numbers[self._info.frames.index(number)])
-        return replace(shown, number=number)
+        return shown.numbered(number)
 
     def stream(self, frames: FrameRange) -> Iterator[Frame]:
         self.require(frames.first)
@@ -84,4 +84,4 @@ class RetimedPlate(Plate):
         for number, source in zip(frames, wanted, strict=True):
             while held.number != source:
                 held = next(shown)
-            yield replace(held, number=number)
+            yield held.numbered(number)

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from lipcore.config import from_mapping
+from lipcore.config import from_mapping, read_yaml
 from lipcore.errors import ConfigError
 
 _WORD = "lipsync"
@@ -87,14 +87,7 @@ def read_settings(path: Path) -> dict[str, ShotSettings]:
     Raises:
         ConfigError: The file is absent, is no mapping, or holds a setting that is unknown.
     """
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the settings {path} ({error})", path=str(path)) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(
-            f"{path} is neither YAML nor JSON ({' '.join(str(error).split())})", path=str(path)
-        ) from error
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise ConfigError(
             f"{path} holds no shots", hint="Write lines as: 0003_interview: {strength: 0.6}",

@@ -12,7 +12,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from lipcore.tracking.align import sample
+from lipcore.tracking.align import sample_frame
 from lipcore.tracking.networks import Picture
 from lipcore.types import FloatArray, Frame, Window
 
@@ -28,8 +28,7 @@ class FrameView:
     """One frame, cut and resampled on demand."""
 
     def __init__(self, frame: Frame, color: TrackingColor, pixel_aspect: float) -> None:
-        self._rgb = frame.rgb
-        self._window = frame.window
+        self._frame = frame
         self._color = color
         self.pixel_aspect = pixel_aspect
         self.x0 = frame.window.x * pixel_aspect
@@ -48,7 +47,7 @@ class FrameView:
         # Whole rows and columns can be skipped before the area filter without harm to faces
         # that span many pixels, and a 4K frame then costs what HD does.
         step = max(1, int(scale / self.pixel_aspect / 2)), max(1, int(scale / 2))
-        thinned = self._rgb[:: step[1], :: step[0]]
+        thinned = self._frame.thinned(*step)
         small = cv2.resize(np.ascontiguousarray(thinned), size, interpolation=cv2.INTER_AREA)
         return self._color.tracking_picture(np.nan_to_num(small, copy=False)), scale
 
@@ -69,7 +68,7 @@ class FrameView:
             black_outside: Black where the frame ends, instead of its last pixels.
         """
         plate_matrix = matrix * np.array([self.pixel_aspect, 1, 1], np.float32)
-        rgb = sample(self._rgb, self._window, plate_matrix, size, black_outside=black_outside)
+        rgb = sample_frame(self._frame, plate_matrix, size, black_outside=black_outside)
         return self._color.tracking_picture(np.nan_to_num(rgb, copy=False))
 
     def contains(self, x: float, y: float) -> bool:

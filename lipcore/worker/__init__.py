@@ -1,1 +1,1 @@
-"""The worker: one process that keeps the networks loaded and does jobs told in JSON lines."""
+"""The worker: one process that stays loaded and does jobs told in JSON lines."""

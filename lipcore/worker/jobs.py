@@ -153,9 +153,19 @@ def _conform(params: Conform, listener: JobListener, emit: Emit) -> dict[str, ob
         params.settings,
     )
     (plan,) = plan_conform(request)
-    outputs = [] if params.dry_run else run_conform(plan, request, listener)
-    for shot in plan.shots:
-        emit("shot", **shot.row(plan.read))
+    outputs: tuple[Path, ...] = ()
+    pictures: dict[int, dict[str, object]] = {}
+    if not params.dry_run:
+        made = run_conform(plan, request, listener)
+        outputs = made.outputs
+        for shot in made.shots:
+            pictures[shot.shot.number] = {
+                "picture": str(shot.picture.absolute()),
+                "frames": [shot.frames.first, shot.frames.last],
+                "cut": [shot.cut.first, shot.cut.last],
+            }
+    for planned in plan.shots:
+        emit("shot", **planned.row(plan.read), **pictures.get(planned.number, {}))
     return {
         "outputs": [str(path) for path in outputs], "shots": len(plan.shots),
         "rate": str(plan.read.rate), "start_frame": plan.read.start_frame,

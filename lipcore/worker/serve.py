@@ -140,8 +140,10 @@ class Worker:
             values = {"cancelled": self._cancel(question.job)}
         elif isinstance(question, Shutdown):
             self._finishing = question.finish
-            self._close(cancel=not question.finish)
+        # Before the end begins: the main thread may take the process with it at once.
         self._writer.emit("result", id=request_id, **values)
+        if isinstance(question, Shutdown):
+            self._close(cancel=not question.finish)
 
     def _enqueue(self, request: Request) -> None:
         token = CancelToken()

@@ -68,12 +68,12 @@ def _render_take(
                 n for n in range(asked.first, asked.last + 1)
                 if paths.frame_file(picture, n).is_file()
             ]
-        _show(group, picture, there, record=True, before=before, take=take)
+        said = f"{len(there)} frames of version {take}"
+        if result is not None and result["passed"]:
+            said += f"; {len(result['passed'])} left as they were"
+        _show(group, picture, there, record=True, before=before, take=take, said=said)
         if error is not None:
             run.tell_error(error)
-        elif result is not None and result["passed"]:
-            without = len(result["passed"])
-            group["state"].setValue(f"{group['state'].value()}; {without} left as they were")
 
     return run.start(
         group, "render", {**params, "out": picture}, asked.environ, on_event=refresh, on_end=end
@@ -82,7 +82,7 @@ def _render_take(
 
 def _show(
     group: Any, picture: str, frames: list[int], *, record: bool,
-    before: tuple[str, list[tuple[int, int]]], take: int | None = None,
+    before: tuple[str, list[tuple[int, int]]], take: int = 1, said: str = "",
 ) -> None:  # fmt: skip
     """Show frames; with ``record`` as one step of undo, back to what was shown ``before``."""
     found = node.runs(frames)
@@ -104,9 +104,8 @@ def _show(
     undo.begin("Lipsync render")
     try:
         node.show_frames(group, picture, found)
-        if take is not None:
-            group["take"].setValue(take)
-        group["state"].setValue(f"{len(frames)} frames of version {take}")
+        group["take"].setValue(take)
+        group["state"].setValue(said)
     finally:
         undo.end()
 

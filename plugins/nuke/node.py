@@ -31,6 +31,8 @@ def create() -> nuke.Node:
 
 
 def _build(group: Any) -> None:
+    # A script must know a layer before a node can name it.
+    nuke.Layer("lipsync", [f"lipsync.{c}" for c in ("red", "green", "blue", "alpha")])
     with group:
         plate = nuke.nodes.Input(name=PLATE)
         nuke.nodes.Input(name=MATTE)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import nuke
 
-from ..client import Event, Job, JobCancelledError, WorkerError, shared_worker
+from ..client import FINAL, Event, Job, JobCancelledError, WorkerError, shared_worker
 
 _POLL_S = 0.2
 _WEIGHTS = {"track": (0, 15), "bank": (15, 25), "crops": (25, 30), "render": (25, 100),
@@ -82,19 +83,17 @@ def start(
     worker = shared_worker(environ)
     worker.hello()
     stop = _running[name] = threading.Event()
-    progress = Progress(f"{name}: {method}")
-
-    def hear(event: Event) -> None:
-        progress.tell(event)
-        if event["event"] == "frame-done":
-            in_main(on_event, event)
+    events: queue.Queue[Event] = queue.Queue()
 
     def work() -> None:
         result: Event | None = None
         failed: WorkerError | None = None
+        # Made, told and asked in one thread: nothing says that it bears several.
+        progress = Progress(f"{name}: {method}")
         try:
-            job = worker.submit(method, params, hear)
-            result = _wait(job, stop, progress)
+            job = worker.submit(method, params, events.put)
+            _follow(job, events, stop, progress, on_event)
+            result = job.wait()
             progress.show(100, "done")
         except JobCancelledError:
             pass
@@ -112,17 +111,28 @@ def start(
     return thread
 
 
-def _wait(job: Job, stop: threading.Event, progress: Progress) -> Event:
-    """Wait for the end; cancelling is looked for on a clock, not when the worker speaks."""
+def _follow(
+    job: Job,
+    events: queue.Queue[Event],
+    stop: threading.Event,
+    progress: Progress,
+    on_event: Callable[[Event], None],
+) -> None:
+    """Until the job's last event; cancelling is looked for on a clock, too."""
     asked = False
     while True:
         if not asked and (stop.is_set() or progress.cancelled()):
             asked = True
             job.cancel()
         try:
-            return job.wait(_POLL_S)
-        except TimeoutError:
+            event = events.get(timeout=_POLL_S)
+        except queue.Empty:
             continue
+        progress.tell(event)
+        if event["event"] == "frame-done":
+            in_main(on_event, event)
+        if event["event"] in FINAL:
+            return
 
 
 def cancel(group: Any) -> bool:

@@ -17,7 +17,8 @@ own     the plate with its own dialogue (audio offset corrected): correlation of
 silent  a silent dialogue: standard deviation of the opening over the plate's, and the share of
         frames whose opening is under 5 % of the lip width.
 shapes  the plate's own curves moved by 50 frames: correlation with the asked opening and
-        width, and ratio of standard deviations; likewise without near frames.
+        width, and ratio of standard deviations; likewise without near frames. ``leak`` is how
+        much of the plate's own opening is left in it.
 crossed other people's dialogues: by how many frames the sound must be moved to explain the lips
         best. The judge (``lipcore.evaluate.offset``) was fitted on the real lips of clips that
         are not measured; it shares nothing with our networks.
@@ -85,6 +86,18 @@ def agree(made: np.ndarray, asked: np.ndarray) -> tuple[float, float]:
     both = np.isfinite(made) & np.isfinite(asked)
     correlation = np.corrcoef(made[both], asked[both])[0, 1]
     return float(correlation), float(made[both].std() / asked[both].std())
+
+
+def leak(made: np.ndarray, asked: np.ndarray, plate: np.ndarray) -> float:
+    """How much of the plate's own mouth comes through beside the asked one (0: nothing).
+
+    The plate's coefficient in a regression of what was made on both, all standardised.
+    """
+    both = np.stack([asked[: len(made)], plate[: len(made)], made])
+    both = both[:, np.isfinite(both).all(axis=0)]
+    both = (both - both.mean(axis=1, keepdims=True)) / both.std(axis=1, keepdims=True)
+    shares = np.linalg.lstsq(both[:2].T, both[2], rcond=None)[0]
+    return float(shares[1])
 
 
 def jitter(mesh: np.ndarray) -> float:
@@ -181,6 +194,9 @@ def measure(
             )
             figures["shapes_width"], figures["shapes_width_amplitude"] = agree(
                 lip_width(after), lip_width(asked)
+            )
+            figures["shapes_leak"] = leak(
+                inner_opening(after), inner_opening(asked), inner_opening(before)
             )
         for index, line in enumerate(CROSSED if judge else ()):
             after = render(f"crossed{index}.mkv", dialogue=DATA / "speech" / line)

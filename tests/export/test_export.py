@@ -14,7 +14,13 @@ import onnx
 import pytest
 from torch import nn
 
-from lipcore.errors import ConfigError, DependencyError, ExportError, ParityError
+from lipcore.errors import (
+    ConfigError,
+    DependencyError,
+    ExportError,
+    LipcoreError,
+    ParityError,
+)
 from lipcore.models.checkpoint import hash_file
 from lipcore.runtime.graphs import Graph, build_graph
 from lipcore.runtime.with_onnxruntime import OnnxRunner
@@ -198,7 +204,6 @@ def test_tensorrt_says_what_is_missing(tiny_networks: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["pickles", "--to", "onnx"], 8, "no weights named pickles"),
         (["base", "--to", "onnx", "--graphs", "face"], 2, "no graph is called 'face'"),
         (["base", "--to", "torchscript", "--precision", "int8"], 2, "int8 is not made for"),
         (["base", "--to", "onnx", "--gpu", "SM89"], 2, "belongs to tensorrt"),
@@ -209,11 +214,20 @@ def test_tensorrt_says_what_is_missing(tiny_networks: Path, tmp_path: Path) -> N
 def test_what_the_command_refuses(
     arguments: list[str], code: int, said: str, tmp_path: Path
 ) -> None:
+    from lipcore.cli.export import command
+
+    with pytest.raises(LipcoreError, match=said) as caught:
+        command.main([*arguments, "--out", str(tmp_path / "new")], standalone_mode=False)
+    assert caught.value.exit_code == code and caught.value.hint
+
+
+def test_pickles_are_refused(tmp_path: Path) -> None:
     (tmp_path / "pickles").mkdir()
     (tmp_path / "pickles" / "generator.pth").write_bytes(b"\x80\x04}q\x00.")
     ended = subprocess.run(
-        [sys.executable, "-m", "lipcore", "export", *arguments, "--out", "new"],
+        [sys.executable, "-m", "lipcore", "export", "pickles", "--to", "onnx", "--out", "new"],
         capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False,
     )
-    assert ended.returncode == code, ended.stderr
-    assert said in ended.stderr and "hint:" in ended.stderr
+    assert ended.returncode == 8, ended.stderr
+    assert "no weights named pickles" in ended.stderr and "hint:" in ended.stderr
+    assert not (tmp_path / "new").exists()

@@ -112,6 +112,11 @@ def test_the_worst_frame_comes_first_and_frames_are_spread(shot_of: Make) -> Non
     assert len(worst) == 4 and min(np.diff(places)) >= 10
 
 
+def test_where_nothing_is_bad_frames_are_spread(shot_of: Make) -> None:
+    places = sorted(bad.index for bad in worst_frames(shot_of(talk(), heard()), 4))
+    assert places[-1] - places[0] > COUNT / 2 and min(np.diff(places)) >= 10
+
+
 def test_a_shot_of_one_frame_has_a_worst_frame(shot_of: Make) -> None:
     (only,) = worst_frames(shot_of(np.zeros(1, np.float32)), 3)
     assert only.index == 0

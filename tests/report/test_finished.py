@@ -101,6 +101,15 @@ def test_another_plate_under_the_name_is_not_taken(moved: Path) -> None:
         assert [pair.before for pair in pictures.stream()] == [None] * 12
 
 
+def test_names_that_no_file_can_have_are_said(moved: Path) -> None:
+    for name in ("/" + 5000 * "x", "a\0b", "/root/" + 300 * "é" + ".####.exr"):
+        rewrite(moved, plate=name, settings={"dialogue": name})
+        render = read_render(sidecar_of(moved))
+        assert render.find_dialogue() == Path(name)
+        with RenderPictures(render) as pictures:
+            assert pictures.no_plate
+
+
 def test_a_patch_over_its_plate_is_the_full_picture(rendered: dict[str, Path]) -> None:
     (full,), (patch,) = (find_renders([rendered[kind]]) for kind in ("full", "patch"))
     with RenderPictures(full) as one, RenderPictures(patch) as other:

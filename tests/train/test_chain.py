@@ -93,12 +93,12 @@ def test_from_speakers_to_a_render_that_says_what_another_speaker_said(
     if not head.is_file():
         pytest.skip("the head (../shared/data/head) is not on this machine")
     chain = Chain(tmp_path)
-    chain.run("data", "synth", "--head", head, "--out", "speakers", "--speakers", 8,
+    chain.run("data", "synth", "--head", head, "--out", "speakers", "--speakers", 16,
               "--seconds", 4, "--size", 96, "--val-share", 0.25, "--jobs", 2, "--voices", "espeak")
     for kind in ("vqgan_face", "vqgan_pose", "sync_expert", "generator"):
         chain.train(kind)
 
-    seen, heard = load_clips([tmp_path / "speakers"], "val")
+    seen, heard, *_ = load_clips([tmp_path / "speakers"], "val")
     plate = _write_plate(seen, tmp_path / "plate")
     soundfile.write(tmp_path / "line.wav", heard.sound, 16_000)
     assert heard.truth is not None and seen.truth is not None

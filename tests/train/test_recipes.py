@@ -24,6 +24,7 @@ from lipcore.errors import ConfigError, TrainingError
 from lipcore.models.checkpoint import load_header, load_network
 from lipcore.models.presets import PRESETS
 from lipcore.models.sync_expert import SyncExpert
+from lipcore.weights import find_weights
 
 TINY = PRESETS["tiny"]
 LOOP = LoopConfig(
@@ -105,6 +106,13 @@ def test_shipped_recipes_load(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_base_recipes_train_the_base_preset(kind: str) -> None:
     assert load_recipe(f"{kind}_base").config.network == getattr(PRESETS["base"], kind)
+
+
+@pytest.mark.parametrize("size", [load_recipe("generator_paper").config.network.speech_size,
+                                  PRESETS["paper"].generator.speech_size])  # fmt: skip
+def test_the_paper_generator_hears_the_shipped_speech_encoder(size: int) -> None:
+    encoder = load_header(find_weights("base").file("speech"))["config"]
+    assert size == encoder["members"] * encoder["channels"]
 
 
 def test_an_unknown_recipe_is_named_with_those_that_exist() -> None:

@@ -51,7 +51,7 @@ def test_the_page_names_every_method_and_parameter() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \|[^|]*\|([^|]*)\|$", PAGE.read_text(), re.M))
     assert rows.keys() == METHODS.keys()
     for name, kind in METHODS.items():
-        told = rows["render" if name == "plan" else name]
+        told = rows["render" if name in ("plan", "analyse") else name]
         assert set(re.findall(r"`(\w+)`", told)) == {f.name for f in fields(kind)}, name
     for field in fields(RenderConfig):
         assert f"`{field.name}`" in PAGE.read_text()
@@ -126,11 +126,12 @@ def test_a_line_without_end_is_refused_and_the_next_one_read(worker: Pipes) -> N
 def test_nothing_but_events_comes_on_stdout(worker: Pipes) -> None:
     """Whatever prints in the worker's process, from Python or from C, goes to stderr."""
     script = (
-        "import ctypes, os, sys, lipcore.worker.serve as serve; real = serve._import_all\n"
-        "def noisy():\n"
+        "import ctypes, os, sys, lipcore.worker.serve as serve; real = serve.Worker.run\n"
+        "def noisy(worker):\n"
         "    print('from Python'); os.write(1, b'raw'); ctypes.CDLL(None).puts(b'from C')\n"
         "    ctypes.CDLL(None).fflush(None); sys.stdout.flush(); os.system('echo from a child')\n"
-        "serve._import_all = noisy; serve.serve()"
+        "    real(worker)\n"
+        "serve.Worker.run = noisy; serve.serve()"
     )
     import subprocess
     import sys

@@ -106,7 +106,7 @@ def prepare_part(
         if frames is None:
             return outcome
         middle = plate.read((frames.first + frames.last) // 2)
-        color = ColorTransform.for_plate(plate.info.colorspace, middle.rgb[::8, ::8])
+        color = ColorTransform.for_plate(plate.info.colorspace, middle.thinned(8, 8))
         work = _Work(part, plate, color, config, meter, outcome)
         spans = work.find_spans(frames)
         sound = _sound_of_file(source.path)
@@ -297,8 +297,7 @@ def _cut(
     near = crop_window(matrix, widest + 0.1).intersect(frame.window)
     if not near.width or not near.height:  # the face has left the picture
         near = frame.window
-    rows, columns = near.slices_in(frame.window)
-    shown = color.tracking_picture(frame.rgb[rows, columns]).astype(np.float32)
+    shown = color.tracking_picture(frame.part(near)).astype(np.float32)
     pictures = []
     for side, margin in sizes:
         wider = matrix.astype(np.float64) / (1 + 2 * margin)

@@ -39,6 +39,13 @@ class ProgressTask:
         return self.sim_cancel
 
 
+class Layer:
+    def __init__(self, name: str, channels: list[str]) -> None:
+        host.need_main("a layer")
+        assert all(channel.startswith(f"{name}.") for channel in channels)
+        host.layers[name] = channels
+
+
 class Undo:
     def begin(self, name: str = "") -> None:
         host.need_main("undo")
@@ -201,13 +208,15 @@ def scriptSaveAs(filename: str, overwrite: int = 0) -> None:
     from pathlib import Path
 
     nodes.root[0]._knobs["name"]._values[0] = filename
-    Path(filename).write_text(script.write(nodes.root[0]))
+    layers = [f"add_layer {{{n} {' '.join(c)}}}\n" for n, c in host.layers.items()]
+    Path(filename).write_text("".join(layers) + script.write(nodes.root[0]))
 
 
 def scriptClear() -> None:
     nodes.root[0] = nodes.Root()
     nodes.context[:] = [nodes.root[0]]
     host.steps.clear()
+    host.layers.clear()
 
 
 def scriptOpen(filename: str) -> None:
@@ -252,7 +261,8 @@ def install() -> Any:
     for name, value in _FUNCTIONS.items():
         check_function(name, value)
         setattr(module, name, value)
-    for kind in (*knobs.KINDS, nodes.Node, nodes.Group, nodes.Root, ProgressTask, Undo, Menu):
+    own = (nodes.Node, nodes.Group, nodes.Root, ProgressTask, Layer, Undo, Menu)
+    for kind in (*knobs.KINDS, *own):
         check_class(kind)
         setattr(module, kind.__name__, kind)
     for name, number in _CONSTANTS.items():

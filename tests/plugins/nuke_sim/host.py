@@ -26,6 +26,7 @@ class Host:
         self.steps: list[tuple[str, list[Callable[[], None]]]] = []
         self.executed: list[tuple[str, int, int]] = []
         self.fail_execute = False
+        self.layers: dict[str, list[str]] = {}
 
     def need_main(self, what: str) -> None:
         """Nodes and knobs belong to the main thread."""

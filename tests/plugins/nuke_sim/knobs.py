@@ -302,6 +302,11 @@ class Channel_Knob(Knob):
     def _zero(self) -> Any:
         return "rgba"
 
+    def _convert(self, value: Any) -> Any:
+        if value not in ("rgba", "rgb", "alpha", "all", *host.layers):
+            raise ValueError(f"{self._name}: the script has no layer {value!r}")
+        return value
+
     def value(self) -> str:
         return str(super().value())
 

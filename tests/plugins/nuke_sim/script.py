@@ -67,7 +67,10 @@ def read(text: str, group: Group, created: Any = None) -> list[Node]:
     stack: list[list[Node | None]] = [[]]
     groups, names = [group], {}
     for word, body in _statements(text):
-        if word == "push":
+        if word == "add_layer":
+            name, *channels = body.split()
+            host.layers[name] = channels
+        elif word == "push":
             stack[-1].append(None if body == "0" else names[body.lstrip("$")])
         elif word == "set":
             names[body.split()[0]] = stack[-1][-1]

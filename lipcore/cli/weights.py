@@ -1,0 +1,55 @@
+"""``lipcore weights``: published weights of others, for figures and baselines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from lipcore.models.published.registry import PUBLISHED
+
+
+@click.group("weights")
+def command() -> None:
+    """Import weights that others publish, for official figures and baselines.
+
+    Nothing is fetched: get the file from its authors, then import it.
+    """
+
+
+@command.command("import")
+@click.argument("kind", type=click.Choice(list(PUBLISHED)))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path),
+              help="The safetensors file to write. Default: in the user's data folder, or in "
+              "$LIPCORE_WEIGHTS.")
+@click.option("--debug", is_flag=True, hidden=True)
+def import_file(kind: str, file: Path, out: Path | None, debug: bool) -> None:
+    """Check FILE against the layout of KIND and keep it as safetensors.
+
+    Names and shapes must all be those of the published network. Files that hold code are
+    refused: nothing of them is run.
+    """
+    from lipcore.models.published.importing import import_weights
+
+    path, record = import_weights(kind, file, out)
+    said = {True: "the published file", False: "NOT the published file", None: "no hash to compare"}
+    click.echo(f"{path}\nsha256 {record['sha256']}: {said[record['as_published']]}")
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--debug", is_flag=True, hidden=True)
+def list_kinds(as_json: bool, debug: bool) -> None:
+    """Say which kinds there are, what each is for, and which were imported."""
+    from lipcore.models.published.importing import imported_folder, list_imported
+
+    found = list_imported()
+    if as_json:
+        click.echo(json.dumps({"folder": str(imported_folder()), "kinds": found}))
+        return
+    for kind, record in found.items():
+        about = PUBLISHED[kind]
+        state = "not imported" if record is None else f"imported, sha256 {record['sha256'][:12]}"
+        click.echo(f"{kind:13} {state:30} {about.purpose}; from {about.file}")

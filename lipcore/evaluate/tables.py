@@ -1,0 +1,320 @@
+"""The tables of the paper on a set of clips: originals, a still mouth, ours and Wav2Lip, all on one
+protocol; every single evaluation is kept, so that a run that was stopped goes on."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lipcore import __version__
+from lipcore.analysis import cover, find_tracks
+from lipcore.cache import Cache, make_key
+from lipcore.config import load_config
+from lipcore.errors import ConfigError, LipcoreError, MediaNotFoundError
+from lipcore.evaluate.baseline import first_frames, render_wav2lip
+from lipcore.evaluate.compare import evaluate_render
+from lipcore.evaluate.judges import JUDGES, Judge
+from lipcore.evaluate.table import evaluation_facts
+from lipcore.media.audio import fit_dialogue, load_dialogue
+from lipcore.media.color import ColorTransform
+from lipcore.media.output_files import appearing
+from lipcore.media.plate import open_plate
+from lipcore.models.published.wav2lip import Wav2Lip
+from lipcore.pipeline import render_shot
+from lipcore.shot import RenderConfig, Shot, Synthesis
+from lipcore.tracking.speakers import select_speaker
+
+CONDITIONS = {
+    "own": "Table 2a: the clip's own sound",
+    "crossed": "Table 2b: another's sound",
+    "silent": "Table 3: silence",
+}
+_OF_THE_PLATES_LIPS = (
+    "SSIM", "PSNR dB", "LMD", "opening correlation", "width correlation", "lips' lag",
+)  # fmt: skip
+"""They mean something only where the mouth says what the plate says."""
+_VERSION = 1
+_APART = 12
+"""Frames this near to the one drawn are shut out, so that ours cannot give the plate back."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableClip:
+    """One clip of a set."""
+
+    plate: Path
+    dialogue: Path | None = None
+    """What it says; by default its own sound."""
+    offset_frames: float = 0.0
+    """By how much its sound lags the picture; it is taken out."""
+    crossed: Path | None = None
+    """Another's sound; by default the next clip's."""
+    speaker: str = "largest"
+
+
+@dataclass(frozen=True, slots=True)
+class TableSet:
+    """A manifest; paths count from its file."""
+
+    clips: tuple[TableClip, ...]
+    seconds: float = 3.0
+    """Of each clip, from its beginning."""
+    renderers: tuple[Synthesis, ...] = ("shot",)
+    """Of ours."""
+
+    def __post_init__(self) -> None:
+        if not self.clips or self.seconds <= 0 or not self.renderers:
+            raise ConfigError(
+                "a set needs clips, seconds above 0, and renderers",
+                hint="Write clips:, and under it a line '- {plate: ...}' for each.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One method on one clip under one condition."""
+
+    clip: int
+    condition: str
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Means over the clips."""
+
+    title: str
+    methods: tuple[str, ...]
+    rows: tuple[tuple[str, str, tuple[float, ...]], ...]
+    """Figure, what is better, and a value for each method; NaN where unknown."""
+    failures: tuple[int, ...]
+    """Of each method: clips that could not be done."""
+
+
+def read_set(path: Path) -> TableSet:
+    """Read a manifest (YAML).
+
+    Raises:
+        ConfigError: It is absent, or a value does not fit.
+        MediaNotFoundError: A file that it names is absent.
+    """
+    given, folder = load_config(TableSet, path), path.absolute().parent
+    clips = []
+    for i, clip in enumerate(given.clips):
+        following = given.clips[(i + 1) % len(given.clips)]
+        crossed = clip.crossed or following.dialogue or following.plate
+        if len(given.clips) == 1 and clip.crossed is None:
+            raise ConfigError(
+                "a set of one clip has no other sound", hint="Name one with crossed: FILE."
+            )
+        found = [folder / p for p in (clip.plate, clip.dialogue or clip.plate, crossed)]
+        for file in found[1:]:
+            if not file.is_file():
+                raise MediaNotFoundError(
+                    f"{path.name} names {file}, which is not there", path=str(file),
+                    hint="Paths count from the manifest.",
+                )
+        clips.append(TableClip(found[0], found[1], clip.offset_frames, found[2], clip.speaker))
+    return TableSet(tuple(clips), given.seconds, given.renderers)
+
+
+def run_tables(
+    given: TableSet,
+    folder: Path,
+    *,
+    cache: Cache,
+    cache_folder: Path | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+    log: Callable[[str], None] = lambda _text: None,
+) -> list[Table]:
+    """Render and evaluate what is not there yet, and make the tables.
+
+    Args:
+        given: From ``read_set``.
+        folder: Keeps renders (FFV1) and evaluations.
+        cache: Keeps tracks.
+        cache_folder: What ``cache`` was made with, for renders.
+        progress: Called with (runs done, runs).
+        log: Told of methods left out, and of failures.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    wav2lip = Judge.find("wav2lip")
+    methods = {c: list(_methods(c, given, wav2lip)) for c in CONDITIONS}
+    if wav2lip.network is None:
+        log("Wav2Lip is left out: its weights were not imported (lipcore weights import wav2lip)")
+    runs = [
+        Run(i, condition, method)
+        for i in range(len(given.clips))
+        for condition in CONDITIONS
+        for method in methods[condition]
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    bench = _Bench(given, folder, cache, cache_folder, wav2lip)
+    found: dict[Run, dict[str, Any] | None] = {}
+    for done, run in enumerate(runs, 1):
+        try:
+            found[run] = bench.evaluation(run)
+        except LipcoreError as error:
+            found[run] = None
+            log(f"{given.clips[run.clip].plate.name}, {run.condition}, {run.method}: {error}")
+        progress(done, len(runs))
+    return [_table(c, methods[c], found, len(given.clips)) for c in CONDITIONS]
+
+
+def _methods(condition: str, given: TableSet, wav2lip: Judge) -> Iterator[str]:
+    yield "ground truth" if condition == "own" else "paste-original"
+    if condition != "silent":
+        yield "still mouth"
+    yield from (f"ours, {renderer}" for renderer in given.renderers)
+    if wav2lip.network is not None:
+        yield "Wav2Lip 96" + ("" if wav2lip.official else ", other weights")
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    given: TableSet
+    folder: Path
+    cache: Cache
+    cache_folder: Path | None
+    wav2lip: Judge
+
+    def evaluation(self, run: Run) -> dict[str, Any]:
+        """As it lies in the folder, or made now."""
+        clip = self.given.clips[run.clip]
+        dialogue, offset = self._sound(run, clip)
+        weights = {k: (Judge.find(k).record or {}).get("sha256")
+                   for k in (*JUDGES, "wav2lip")}  # fmt: skip
+        key = make_key(
+            _VERSION, __version__, run.method, run.condition, self.given.seconds, offset,
+            *(_identity(p) for p in (clip.plate, dialogue)), clip.speaker, weights,
+        )  # fmt: skip
+        name = f"{run.clip + 1:02}_{run.condition}_{_file_name(run.method)}"
+        kept = self.folder / f"{name}.json"
+        if kept.is_file():
+            facts = json.loads(kept.read_text(encoding="utf-8"))
+            if facts.get("key") == key:
+                return dict(facts)
+        picture = self._picture(run, clip, dialogue, offset, name, key)
+        with open_plate(clip.plate) as plate:
+            most = max(1, round(self.given.seconds * float(plate.info.rate)))
+        done = evaluate_render(
+            picture, clip.plate, dialogue=dialogue, offset_frames=offset, speaker=clip.speaker,
+            most_frames=most, cache=self.cache,
+        )
+        facts = {"key": key, **evaluation_facts(done)}
+        with appearing(kept) as temporary:
+            temporary.write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
+        return facts
+
+    def _sound(self, run: Run, clip: TableClip) -> tuple[Path, float]:
+        """What the mouth is asked to say, and by how much it is moved."""
+        if run.condition == "own":
+            return clip.dialogue or clip.plate, -clip.offset_frames
+        if run.condition == "crossed":
+            return clip.crossed or clip.plate, 0.0
+        return self._silence(), 0.0
+
+    def _silence(self) -> Path:
+        path = self.folder / "silence.wav"
+        if not path.is_file():
+            import soundfile
+
+            with appearing(path) as temporary:
+                length = round(16_000 * (self.given.seconds + 1))
+                soundfile.write(temporary, np.zeros(length, np.float32), 16_000)
+        return path
+
+    def _picture(
+        self, run: Run, clip: TableClip, dialogue: Path, offset: float, name: str, key: str
+    ) -> Path:
+        """The method's picture of a clip."""
+        if run.method in ("ground truth", "paste-original"):
+            return clip.plate
+        out = self.folder / f"{name}.mkv"
+        with open_plate(clip.plate) as plate:
+            most = max(1, round(self.given.seconds * float(plate.info.rate)))
+            frames = first_frames(plate, most)
+            if run.method.startswith("Wav2Lip"):
+                assert isinstance(self.wav2lip.network, Wav2Lip)
+                tracks, _, _ = find_tracks(
+                    plate, frames, color=ColorTransform.of_plate(plate), cache=self.cache,
+                    progress=lambda *_: None,
+                )
+                track = cover(select_speaker(tracks, clip.speaker), frames)
+                sound = fit_dialogue(
+                    load_dialogue(dialogue), len(frames) / plate.info.rate,
+                    offset_s=_seconds(offset, plate.info.rate),
+                )
+                render_wav2lip(plate, track, sound, out, self.wav2lip.network, key=key)
+                return out
+        still = run.method == "still mouth"
+        renderer = self.given.renderers[0] if still else run.method.removeprefix("ours, ")
+        if still or run.condition == "silent":  # one render serves all that ask for it
+            out = self.folder / f"{run.clip + 1:02}_still_{renderer}.mkv"
+        render_shot(
+            Shot(clip.plate, self._silence() if still else dialogue, frames=frames,
+                 speaker=clip.speaker),
+            RenderConfig(
+                exclude_frames=_APART, offset_frames=0.0 if still else offset,
+                synthesis=renderer, cache=self.cache_folder, overwrite=True,  # type: ignore[arg-type]
+            ),
+            out,
+        )  # fmt: skip
+        return out
+
+
+def _file_name(method: str) -> str:
+    return method.replace(", ", "_").replace(" ", "-")
+
+
+def _seconds(frames: float, rate: Fraction) -> Fraction:
+    return Fraction(frames) / rate
+
+
+def _identity(path: Path) -> tuple[str, int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return str(path), 0, 0
+    return str(path), stat.st_size, stat.st_mtime_ns
+
+
+def _table(
+    condition: str, methods: list[str], found: dict[Run, dict[str, Any] | None], clips: int
+) -> Table:
+    by_method = {
+        m: [found[Run(i, condition, m)] for i in range(clips)] for m in methods
+    }
+    names: dict[str, str] = {}
+    for facts in found.values():
+        for figure in () if facts is None else facts["figures"]:
+            names.setdefault(figure["name"], figure["better"])
+    rows = []
+    for name, better in names.items():
+        if condition != "own" and name in _OF_THE_PLATES_LIPS:
+            continue
+        values = tuple(_mean(by_method[m], name) for m in methods)
+        if not all(math.isnan(v) for v in values):
+            rows.append((name, better, values))
+    failures = tuple(sum(f is None for f in by_method[m]) for m in methods)
+    return Table(CONDITIONS[condition], tuple(methods), tuple(rows), failures)
+
+
+def _mean(evaluations: list[dict[str, Any] | None], name: str) -> float:
+    """Over the clips that know the figure; of offsets and lags the mean of their sizes."""
+    values = []
+    for facts in evaluations:
+        for figure in () if facts is None else facts["figures"]:
+            if figure["name"] == name and figure["value"] is not None:
+                value = float(figure["value"])  # "infinity", too
+                values.append(abs(value) if figure["better"] == "near 0" else value)
+    return float(np.mean(values)) if values else float("nan")

@@ -1,0 +1,105 @@
+"""Tables on a set of clips: what is compared, what is averaged, what goes on after a stop."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lipcore.cache import Cache
+from lipcore.errors import ConfigError, MediaNotFoundError
+from lipcore.evaluate import tables as module
+from lipcore.evaluate.table_files import write_tables
+from lipcore.evaluate.tables import Table, read_set, run_tables
+
+
+def manifest(folder: Path, text: str) -> Path:
+    path = folder / "ensemble é.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_manifest_counts_from_its_folder_and_crosses_sounds(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4", "b.wav"):
+        (tmp_path / name).touch()
+    given = read_set(manifest(tmp_path, "clips: [{plate: a.mp4}, {plate: b.mp4, dialogue: b.wav}]"))
+    first, second = given.clips
+    assert first.dialogue == tmp_path / "a.mp4" and first.crossed == tmp_path / "b.wav"
+    assert second.crossed == tmp_path / "a.mp4"
+    assert given.seconds == 3 and given.renderers == ("shot",)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        ("clips: []", ConfigError, "needs clips"),
+        ("clips: [{plate: a.mp4}]", ConfigError, "no other sound"),
+        ("clips: [{plate: a.mp4, crossed: no.wav}]", MediaNotFoundError, "no.wav"),
+        ("clips: [{plate: a.mp4, crossed: a.mp4}]\nrenderers: [magic]", ConfigError, "magic"),
+        ("clips: [{plate: a.mp4, crossed: a.mp4, sped: 1}]", ConfigError, "sped"),
+    ],
+)
+def test_wrong_manifests(text: str, kind: type[Exception], said: str, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(kind, match=said):
+        read_set(manifest(tmp_path, text))
+
+
+@pytest.mark.slow
+def test_the_tables_of_a_clip(
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIPCORE_WEIGHTS", str(tmp_path / "weights"))
+    given = read_set(manifest(tmp_path, json.dumps({
+        "seconds": 0.25,
+        "clips": [{"plate": str(portrait_plate), "dialogue": str(spoken_line),
+                   "crossed": str(spoken_line)}],
+    })))  # fmt: skip
+    told: list[str] = []
+    out, cache = tmp_path / "tables", tmp_path / "cache"
+    found = run_tables(given, out, cache=Cache(cache), cache_folder=cache, log=told.append)
+    own, crossed, silent = found
+    assert own.methods == ("ground truth", "still mouth", "ours, shot")
+    assert silent.methods == ("paste-original", "ours, shot")
+    assert own.failures == crossed.failures == (0, 0, 0), told
+    assert [t for t in told if "Wav2Lip is left out" in t] == told
+    rows = {name: values for name, _, values in own.rows}
+    assert rows["SSIM"][0] == 1 > rows["SSIM"][2] > 0.5
+    assert rows["LMD"][0] == 0 < rows["LMD"][2]
+    assert rows["outside the matte"][0] == 0
+    assert "SSIM" not in {name for name, _, _ in crossed.rows}
+    assert "LipLeak" in {name for name, _, _ in silent.rows}
+
+    paths = write_tables(found, given, out)
+    text = paths[0].read_text("utf-8")
+    assert "| figure | ground truth | still mouth | ours, shot | better |" in text
+    assert "Protocol: 1 clips, the first 0.25 s" in text and text.count("clips that failed") == 3
+    with paths[1].open(encoding="utf-8") as file:
+        kept = list(csv.DictReader(file))
+    assert {r["method"] for r in kept} == {*own.methods, "paste-original"}
+    assert "<h2>Table 3: silence</h2>" in paths[2].read_text("utf-8")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("all of it lies in the folder")
+
+    monkeypatch.setattr(module, "evaluate_render", refuse)
+    again = run_tables(given, out, cache=Cache(cache), cache_folder=cache)
+    assert [t.methods for t in again] == [t.methods for t in found]
+    for one, other in zip(again, found, strict=True):
+        for (a, _, x), (b, _, y) in zip(one.rows, other.rows, strict=True):
+            assert a == b and np.allclose(x, y, equal_nan=True)
+
+
+def test_what_fails_is_counted_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIPCORE_WEIGHTS", str(tmp_path / "weights"))
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    given = read_set(manifest(tmp_path, "clips: [{plate: a.mp4, crossed: a.mp4}]"))
+    told: list[str] = []
+    found: list[Table] = run_tables(
+        given, tmp_path / "out", cache=Cache(tmp_path / "cache"), log=told.append
+    )
+    assert [t.failures for t in found] == [(1, 1, 1), (1, 1, 1), (1, 1)]
+    assert all(t.rows == () for t in found) and len(told) == 9
