@@ -13,10 +13,13 @@ import torch
 from lipcore.cache import Cache
 from lipcore.errors import ConfigError, MediaNotFoundError, OutputError
 from lipcore.evaluate import tables as module
+from lipcore.evaluate.compare import Evaluation
+from lipcore.evaluate.figures import Figure
 from lipcore.evaluate.table_files import write_tables
 from lipcore.evaluate.tables import Table, read_set, run_tables
 from lipcore.models.published.importing import import_weights
 from lipcore.models.published.wav2lip import Wav2Lip
+from lipcore.types import FrameRange
 
 
 def manifest(folder: Path, text: str) -> Path:
@@ -98,6 +101,31 @@ def test_the_tables_of_a_clip(
     for one, other in zip(again, found, strict=True):
         for (a, _, x), (b, _, y) in zip(one.rows, other.rows, strict=True):
             assert a == b and np.allclose(x, y, equal_nan=True)
+
+
+def test_a_damaged_evaluation_is_made_again_and_whole_ones_are_kept(
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an evaluation costs is left out: the counting is the point."""
+    monkeypatch.setenv("LIPCORE_WEIGHTS", str(tmp_path / "weights"))
+    asked: list[object] = []
+
+    def evaluate(*given: object, **_: object) -> Evaluation:
+        asked.append(given)
+        return Evaluation((Figure("LMD", float(len(asked)), "lower"),), {}, FrameRange(1, 1), {})
+
+    monkeypatch.setattr(module, "evaluate_render", evaluate)
+    monkeypatch.setattr(module, "render_shot", lambda *_: None)
+    given = read_set(manifest(tmp_path, json.dumps({
+        "clips": [{"plate": str(portrait_plate), "dialogue": str(spoken_line),
+                   "crossed": str(spoken_line)}],
+    })))  # fmt: skip
+    out, cache = tmp_path / "out", Cache(tmp_path / "cache")
+    first = run_tables(given, out, cache=cache)
+    assert len(asked) == 8 and first[0].rows == (("LMD", "lower", (1.0, 2.0, 3.0)),)
+    assert run_tables(given, out, cache=cache) == first and len(asked) == 8
+    (out / "01_own_ground-truth.json").write_text("{", encoding="utf-8")
+    assert run_tables(given, out, cache=cache)[0].rows == (("LMD", "lower", (9.0, 2.0, 3.0)),)
 
 
 def test_a_folder_that_cannot_be_made_is_said(
