@@ -23,6 +23,7 @@ _COMMANDS = {
     "farm": ("lipcore.cli.farm", "What a farm's tasks run; bundles call it."),
     "conform": ("lipcore.cli.conform", "Make the shots of a timeline say a dialogue."),
     "report": ("lipcore.cli.report", "Write a page on which renders are reviewed."),
+    "bench": ("lipcore.cli.bench", "Measure how fast this machine renders or streams."),
     "track": ("lipcore.cli.track", "Show the faces that are found in a plate."),
     "adapt": ("lipcore.cli.adapt", "Fine-tune the latent networks to one shot."),
     "plugins": ("lipcore.cli.plugins", "Install and check the plugins of other programs."),
