@@ -176,6 +176,11 @@ class LipSyncStream:
         """The same in seconds; the time that the last push itself takes comes on top."""
         return float(self._config.latency_frames / self._rate)
 
+    @property
+    def rate(self) -> Fraction:
+        """Pictures a second."""
+        return self._rate
+
     def push(self, picture: Picture, sound: FloatArray) -> StreamedFrame | None:
         """Take the next frame and the sound that goes with it.
 

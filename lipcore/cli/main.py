@@ -25,6 +25,7 @@ _COMMANDS = {
     "report": ("lipcore.cli.report", "Write a page on which renders are reviewed."),
     "rate": ("lipcore.cli.rate", "Let people rate renders, and report what they found."),
     "drill": ("lipcore.cli.drill", "Make a quiz page for learning to read lips."),
+    "bench": ("lipcore.cli.bench", "Measure how fast this machine renders or streams."),
     "track": ("lipcore.cli.track", "Show the faces that are found in a plate."),
     "adapt": ("lipcore.cli.adapt", "Fine-tune the latent networks to one shot."),
     "provenance": ("lipcore.cli.provenance", "Show and check what a picture says of itself."),

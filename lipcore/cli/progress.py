@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 STAGES = {"plate": "plate", "track": "faces", "bank": "mouths", "speech": "speech",
-          "render": "frames", "compare": "movie", "report": "looking",
+          "render": "frames", "compare": "movie", "report": "looking", "stream": "live",
           "search": "search", "hash": "hashing", "evaluate": "looking", "tables": "runs"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ _SRGB_TAGS = ColorTags(primaries=1, transfer=13, matrix=1)
 _TRANSFER_TAGS = {"rec709": 1, "rec601": 6, "srgb": 13, "pq": 16, "hlg": 18}
 _MATRIX_TAGS = {"bt709": 1, "bt601": 6, "bt2020": 9, "rgb": 0}
 _HD_PIXELS = 1920 * 1080
+_MOST_THREADS = 4
 _NO_ROOM = {
     ".mp4": ("prores4444", "prores422hq", "dnxhr_hqx"),
     ".m4v": ("prores4444", "prores422hq", "dnxhr_hqx", "ffv1"),
@@ -113,7 +115,11 @@ def choose_format(
         yuv_tags = ColorTags(
             yuv_tags.primaries, yuv_tags.transfer, yuv_tags.matrix, target.full_range
         )
-        options = {"crf": str(crf), "preset": "medium", "rc-lookahead": _lookahead(info.display)}
+        options = {
+            "crf": str(crf), "preset": "medium", "rc-lookahead": _lookahead(info.display),
+            # Each thread holds frames of its own; two to four keep up with what is drawn.
+            "threads": str(min(_MOST_THREADS, os.cpu_count() or 1)),
+        }  # fmt: skip
         return VideoFormat("libx264", target, yuv_tags, options, notes)
     if codec == "prores4444":
         options = {"profile": "4444", "vendor": "apl0", "alpha_bits": "0"}

@@ -1,0 +1,1 @@
+"""How fast this machine renders, and how fast it streams."""
