@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,13 @@ from lipcore.errors import ConfigError
 from lipcore.farm.bundle import BundleSettings, write_bundle
 from lipcore.farm.check import check_jobs
 from lipcore.farm.jobs import read_jobs
-from lipcore.farm.session import SessionError, call_session, start_session, stop_session
+from lipcore.farm.session import (
+    SessionError,
+    call_session,
+    cancel_when_gone,
+    start_session,
+    stop_session,
+)
 from lipcore.farm.task import parse_settings, worker_params
 from lipcore.pipeline import render_shot
 from lipcore.shot import RenderConfig, Shot
@@ -151,6 +158,24 @@ def test_words_of_a_task_are_a_request_that_the_worker_takes() -> None:
     assert asked.shot() == job.shot  # type: ignore[union-attr]
     with pytest.raises(ConfigError, match="option=value"):
         parse_settings(["plate"])
+
+
+@pytest.mark.parametrize("unread", [b"", b"events that nobody will read"])
+def test_a_task_that_was_killed_cancels_its_job(unread: bytes) -> None:
+    asked: list[str] = []
+
+    class Running:
+        done = False
+
+        def cancel(self) -> None:
+            asked.append("cancel")
+
+    here, there = socket.socketpair()
+    with here:
+        here.sendall(unread)
+        there.close()  # with something unread, this resets the connection
+        cancel_when_gone(here, Running())
+    assert asked == ["cancel"]
 
 
 @pytest.mark.slow
