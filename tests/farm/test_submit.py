@@ -140,6 +140,37 @@ def test_a_bundle_says_what_a_farm_must_know(studio: Path) -> None:
         assert action["timeout"] > 0 and action["cancelation"]["notifyPeriodInSeconds"] == 60
 
 
+def test_only_the_last_step_signs_and_the_key_is_never_copied(
+    studio: Path, tiny_networks: Path
+) -> None:
+    shutil.copytree(tiny_networks, studio / "nets")
+    for name in ("who.pem", "key.pem"):
+        (studio / name).write_text("PEM")
+    bundle = _bundle(
+        studio, "plate: plate, dialogue: line.wav, out: done, provenance: true, "
+        "certificate: who.pem, private-key: key.pem, consent: 'contract 12', watermark: shot7, "
+        "watermark-method: pattern, backend: torch, weights: nets",
+    )
+    checked = _openjd("check", bundle / "template.yaml")
+    assert checked.returncode == 0, checked.stdout
+    template = yaml.safe_load((bundle / "template.yaml").read_text("utf-8"))
+    flows = {p["name"]: p.get("dataFlow") for p in template["parameterDefinitions"]}
+    assert flows["Certificate"] == flows["Weights"] == "IN" and flows["PrivateKey"] == "NONE"
+    signing = {"--set=provenance=true", "--set=certificate={{Param.Certificate}}",
+               "--set=private_key={{Param.PrivateKey}}"}  # fmt: skip
+    for step in template["steps"]:
+        words = set(step["script"]["actions"]["onRun"]["args"])
+        assert words & signing == (signing if step["name"] == "Assemble" else set())
+        assert {"--set=watermark=shot7", "--set=consent=contract 12",
+                "--set=weights={{Param.Weights}}"} <= words  # fmt: skip
+        assert not any("key.pem" in word or "nets" in word for word in words)
+    assets = yaml.safe_load((bundle / "asset_references.yaml").read_text("utf-8"))
+    inputs = assets["assetReferences"]["inputs"]
+    assert str(studio / "who.pem") in inputs["filenames"]
+    assert str(studio / "nets") in inputs["directories"]
+    assert str(studio / "key.pem") not in inputs["filenames"]
+
+
 def test_values_cannot_become_expressions(studio: Path) -> None:
     with pytest.raises(ConfigError, match="two braces"):
         _bundle(studio, "plate: plate, dialogue: line.wav, out: done, speaker: '{{Param.X}}'")
