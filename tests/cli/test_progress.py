@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lipcore.cli.batch_table import TableListener
 from lipcore.cli.progress import BarListener
 
 
@@ -20,3 +21,12 @@ def test_the_bars_of_a_shot_go_when_the_next_one_begins(
     shown = capsys.readouterr().err
     assert "2/40" in shown and "1/3" in shown
     assert "8/8" not in shown and "frames" not in shown
+
+
+def test_the_table_of_a_batch_ends_its_last_line_in_a_log(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with TableListener() as table:
+        table.changed([])
+    shown = capsys.readouterr().err
+    assert "0 in all" in shown and shown.endswith("\n")
