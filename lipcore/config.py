@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from lipcore.errors import ConfigError
 T = TypeVar("T")
 
 _MOST_BYTES = 4 << 20
+_INT = "tag:yaml.org,2002:int"
 
 
 def load_config(cls: type[T], path: Path) -> T:
@@ -59,13 +61,30 @@ def read_yaml(path: Path) -> Any:
             f"settings file {path} is larger than {_MOST_BYTES >> 20} MiB",
             hint="Split it into several files.", path=str(path),
         )
+    return parse_yaml(
+        text, str(path), "Settings are written as key: value, nested by indentation."
+    )
+
+
+def parse_yaml(text: str, where: str, hint: str = "Put it in quotes.") -> Any:
+    """Plain values from YAML; what it holds is not trusted.
+
+    Whole numbers are decimal: ``010``, which YAML 1.1 takes for 8, is text, as shots are
+    called so.
+
+    Args:
+        text: The YAML.
+        where: Named in errors.
+        hint: Of errors.
+
+    Raises:
+        ConfigError: It is not YAML, nested too deep, or uses anchors.
+    """
     try:
         return yaml.load(text, _PlainLoader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise ConfigError(
-            f"{path} is not valid YAML ({' '.join(str(error).split())})",
-            hint="Settings are written as key: value, nested by indentation.",
-            path=str(path),
+            f"{where} is not valid YAML ({' '.join(str(error).split())})", hint=hint, path=where
         ) from error
 
 
@@ -76,6 +95,15 @@ class _PlainLoader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("anchors and aliases are not taken")
         return super().compose_node(parent, index)
+
+
+_PlainLoader.yaml_implicit_resolvers = {
+    first: [(tag, kind) for tag, kind in known if tag != _INT]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_PlainLoader.add_implicit_resolver(
+    _INT, re.compile(r"[-+]?(0|[1-9][0-9_]*)$"), list("-+0123456789")
+)
 
 
 def save_config(config: object, path: Path) -> None:

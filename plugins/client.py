@@ -176,7 +176,8 @@ class WorkerClient:
         self._on_log = on_log
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, tuple[Job, subprocess.Popen[bytes]]] = {}
+        """What is not over yet, and the process that does it."""
         self._count = 0
         self._said: collections.deque[str] = collections.deque(maxlen=40)
 
@@ -231,7 +232,7 @@ class WorkerClient:
             process = self._start()
             self._count += 1
             job = Job(self, str(self._count), on_event)
-            self._jobs[job.id] = job
+            self._jobs[job.id] = job, process
             line = json.dumps({"id": job.id, "method": method, "params": dict(params or {})})
             assert process.stdin is not None
             try:
@@ -297,7 +298,7 @@ class WorkerClient:
             except ValueError:
                 continue
             with self._lock:
-                job = self._jobs.get(event.get("id") or "")
+                job, _ = self._jobs.get(event.get("id") or "", (None, None))
                 if job is not None and event["event"] in FINAL:
                     del self._jobs[job.id]
             if job is not None:
@@ -307,9 +308,9 @@ class WorkerClient:
         process.stdout.close()
         with self._lock:
             # Jobs of a worker that was started since belong to that one.
-            if self._process not in (process, None):
-                return
-            left, self._jobs = list(self._jobs.values()), {}
+            left = [job for job, doer in self._jobs.values() if doer is process]
+            for job in left:
+                del self._jobs[job.id]
         for job in left:
             _call(job.take, self._died(job.id, process.returncode))
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from lipcore.config import from_mapping, load_config, save_config, to_mapping
+from lipcore.config import from_mapping, load_config, read_yaml, save_config, to_mapping
 from lipcore.errors import ConfigError
 
 
@@ -49,6 +49,16 @@ def test_whole_numbers_serve_as_fractions_but_not_the_reverse() -> None:
     assert from_mapping(Inner, {"ratio": 2}).ratio == 2.0
     with pytest.raises(ConfigError, match=r"size is 2\.5"):
         from_mapping(Inner, {"size": 2.5})
+
+
+def test_names_of_shots_are_not_octal_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.yaml"
+    path.write_text("{010: 020, a: [0, 7, -12, 1_000, 1:30, 08], b: 0.5}")
+    assert read_yaml(path) == {
+        "010": "020", "a": [0, 7, -12, 1000, "1:30", "08"], "b": 0.5,
+    }  # fmt: skip
+    save_config(Outer("010"), path)
+    assert load_config(Outer, path).name == "010"
 
 
 @pytest.mark.parametrize(

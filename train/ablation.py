@@ -259,7 +259,8 @@ class Ablation:
     def _folder(self, name: str, made: LoadedRecipe) -> Path:
         """A folder that changes with the settings, those of the parts before, and the data."""
         settings = {
-            k: str(Path(v).relative_to(self.out)) if str(v).startswith(str(self.out)) else v
+            k: str(Path(v).relative_to(self.out))
+            if isinstance(v, str) and Path(v).is_relative_to(self.out) else v
             for k, v in to_mapping(made.config).items()
         }
         text = json.dumps([settings, self._print], sort_keys=True)

@@ -43,7 +43,7 @@ def command(
     are finished are kept.
     """
     from lipcore.cli.batch_table import TableListener
-    from lipcore.errors import BatchError
+    from lipcore.errors import BatchError, OutputNotWritableError
     from lipcore.farm.batch import BatchLimits, report, run_batch
     from lipcore.farm.check import check_jobs, raise_wrong
     from lipcore.farm.jobs import read_jobs
@@ -52,6 +52,12 @@ def command(
     limits = BatchLimits(
         processes, None if memory_gib is None else int(memory_gib * 2**30), tries, wait_s
     )
+    if report_path is not None and not report_path.absolute().parent.is_dir():
+        # Before hours of rendering, not after them.
+        raise OutputNotWritableError(
+            f"no folder is at {report_path.absolute().parent}",
+            hint="Make it, or choose another --report.", path=str(report_path),
+        )
     listener = _JsonBatch() if as_json else TableListener()
     jobs = read_jobs(jobs_path)
     with listener:

@@ -41,6 +41,8 @@ class TableListener:
         trace: TracebackType | None,
     ) -> None:
         self._live.stop()
+        if not self._console.is_interactive:  # in a log, the table's last line ends, too
+            self._console.print()
 
     def checked(self, done: int, total: int) -> None:
         """A job's files were read."""

@@ -11,7 +11,14 @@ from typing import Self
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 STAGES = {"plate": "plate", "track": "faces", "bank": "mouths", "speech": "speech",
           "render": "frames", "compare": "movie", "report": "looking", "stream": "live",
@@ -27,7 +34,8 @@ class BarListener:
             TextColumn("{task.description:>8}"), BarColumn(), MofNCompleteColumn(),
             TimeRemainingColumn(), console=self._console,
         )
-        self._tasks: dict[str, object] = {}
+        self._tasks: dict[str, TaskID] = {}
+        self._ended: set[str] = set()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -43,9 +51,16 @@ class BarListener:
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """See ``RenderListener``."""
+        if done < total and stage in self._ended:
+            # The next shot of a conform: the bars of the one before go.
+            for ended in self._ended:
+                self._progress.remove_task(self._tasks.pop(ended))
+            self._ended.clear()
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(STAGES.get(stage, stage), total=total)
-        self._progress.update(self._tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
+        self._progress.update(self._tasks[stage], completed=done, total=total)
+        if done >= total:
+            self._ended.add(stage)
 
     def log(self, message: str) -> None:
         """See ``RenderListener``."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from lipcore.errors import ConfigError
+from lipcore.errors import ConfigError, OutputExistsError
 from lipcore.farm.check import JobCheck
 from lipcore.farm.process import Ended, RenderProcess
 
@@ -21,6 +21,8 @@ State = Literal["waiting", "running", "retrying", "done", "failed", "stopped"]
 
 _TRANSIENT = {1, 3, 6, 11}
 """Exit codes that another try may cure: unknown, media on a lost mount, output, memory."""
+_HOPELESS = (OutputExistsError.__name__,)
+"""Errors of those families that no other try cures."""
 _STOP_S = 60.0
 """A render that was asked to stop finishes the frames in hand; this long at the most."""
 
@@ -58,6 +60,8 @@ class JobStatus:
     total: int = 0
     """Frames of the stage."""
     exit_code: int | None = None
+    error: str = ""
+    """The last error's class, where the render told it."""
     message: str = ""
     """The last error, in one line."""
     hint: str = ""
@@ -166,6 +170,7 @@ class _Queue:
     def _start(self, job: JobStatus) -> None:
         job.tries += 1
         job.state, job.stage, job.done, job.total = "running", "", 0, 0
+        job.error = job.message = job.hint = ""  # of the try before
         arguments = job.check.job.arguments()
         if job.workers is not None:
             arguments.append(f"--workers={job.workers}")
@@ -187,6 +192,7 @@ class _Queue:
                 job.outputs = tuple(event["outputs"])
                 job.facts = {k: event[k] for k in ("drawn", "kept", "passed", "synthesis")}
             case "error":
+                job.error = event["error"]
                 job.message, job.hint = event["message"], event["hint"]
 
     def _end(self, name: str, ended: Ended) -> None:
@@ -195,7 +201,7 @@ class _Queue:
         job.memory_bytes = max(job.memory_bytes, ended.memory_bytes)
         job.exit_code = ended.exit_code
         if ended.exit_code == 0:
-            job.state, job.message, job.hint = "done", "", ""
+            job.state = "done"
             return
         if not job.message or ended.signal:
             job.message = ended.words()
@@ -205,7 +211,9 @@ class _Queue:
             self._listener.log(
                 f"{job.name}: memory ran out: draws {job.workers} frames at once from here on"
             )
-        curable = ended.signal is not None or ended.exit_code in _TRANSIENT
+        curable = ended.signal is not None or (
+            ended.exit_code in _TRANSIENT and job.error not in _HOPELESS
+        )
         if not curable or job.tries >= self._limits.tries:
             job.state = "failed"
             self._listener.log(f"{job.name}: failed: {job.message}")

@@ -25,9 +25,14 @@ from lipcore.media.output_files import appearing, output_error
 from lipcore.media.write_video import SEGMENT_FRAMES
 from lipcore.media.writers import VIDEO_SUFFIXES
 from lipcore.types import FrameRange
+from lipcore.weights import shipped_names
 
-_FILES = ("dialogue", "shapes", "holdout")
+_FILES = ("dialogue", "shapes", "holdout", "certificate", "private_key")
 """Options of a job that name a file to be read."""
+_STAYS = "private_key"
+"""Its path is mapped, but a farm that copies files never takes it along."""
+_SIGNING = ("provenance", "certificate", "private_key")
+"""Options of the last step alone: chunks are not signed."""
 _NOT_ON_A_FARM = ("overwrite", "cache", "name")
 _START_S, _STOP_S, _NOTICE_S = 300, 60, 60
 """For the worker to start and to stop; for a task to finish its frame when it is cancelled."""
@@ -136,6 +141,8 @@ class _Steps:
             values[_title(name)] = str(getattr(self._job.settings, name))
         if self._job.config.strength_curve is not None:
             values["Strength"] = str(self._job.config.strength_curve)
+        if self._base not in shipped_names():
+            values["Weights"] = self._base
         if self._adaptation is not None:
             values["Adaptation"] = self._adaptation
         values["OutDir"] = str(self._target.parent)
@@ -149,14 +156,15 @@ class _Steps:
     def assets(self) -> dict[str, Any]:
         """Files that a farm without shared storage must copy."""
         values = self.values()
-        files = [values[_title(name)] for name in self._given_files()]
+        files = [values[_title(name)] for name in self._given_files() if name != _STAYS]
         files += [values[name] for name in ("Strength", "Adaptation") if name in values]
         folders = [values["Plate"]] if self._sequence else []
+        folders += [values["Weights"]] if "Weights" in values else []
         files += [] if self._sequence else [values["Plate"]]
         return {
             "inputs": {"filenames": files, "directories": folders},
             "outputs": {"directories": [values["OutDir"], values["WorkDir"]]},
-            "referencedPaths": [],
+            "referencedPaths": [values[_title(_STAYS)]] if _title(_STAYS) in values else [],
         }
 
     def template(self) -> dict[str, Any]:
@@ -184,6 +192,10 @@ class _Steps:
         return self._frames.first, self._frames.last
 
     @property
+    def _base(self) -> str:
+        return self._job.settings.weights.partition("+")[0]
+
+    @property
     def _adaptation(self) -> str | None:
         return self._job.settings.weights.partition("+")[2] or None
 
@@ -202,9 +214,16 @@ class _Steps:
         yield path("Plate", "DIRECTORY" if self._sequence else "FILE", "IN", "The plate.")
         if self._sequence:
             yield text("PlateName", "The plate's files, as name.####.exr.")
-        for name in (*map(_title, self._given_files()), "Strength", "Adaptation"):
-            if name in values:
-                yield path(name, "FILE", "IN", f"The file of --{name.lower()}.")
+        for name in self._given_files():
+            option = name.replace("_", "-")
+            flow = "NONE" if name == _STAYS else "IN"
+            yield path(_title(name), "FILE", flow, f"The file of --{option}.")
+        if "Strength" in values:
+            yield path("Strength", "FILE", "IN", "The curve of --strength.")
+        if "Weights" in values:
+            yield path("Weights", "DIRECTORY", "IN", "The folder of --weights.")
+        if "Adaptation" in values:
+            yield path("Adaptation", "FILE", "IN", "The adaptation laid over the weights.")
         yield path("OutDir", "DIRECTORY", "OUT", "Where the finished frames go.")
         yield path("WorkDir", "DIRECTORY", "INOUT", "What does not depend on the dialogue.")
         if self._video:
@@ -214,7 +233,7 @@ class _Steps:
         yield text("ChunkSize", "Frames, or segments, a task.", "INT")
         yield text("Lipcore", "The command lipcore on the farm's machines.")
 
-    def _words(self, kind: str) -> list[str]:
+    def _words(self, kind: str, *, signs: bool) -> list[str]:
         """Options of ``lipcore farm run``, with the template's parameters in them."""
         values = self.values()
         plate = "{{Param.Plate}}" + ("/{{Param.PlateName}}" if self._sequence else "")
@@ -227,16 +246,21 @@ class _Steps:
             given[field.name] = _literal(json.dumps(value) if value is True else str(value))
         if "Strength" in values:
             given["strength"] = "{{Param.Strength}}"
-        weights = self._job.settings.weights.partition("+")[0]
+        weights = "{{Param.Weights}}" if "Weights" in values else self._base
+        if "Weights" in values:
+            given["weights"] = weights
         if self._adaptation is not None:
-            given["weights"] = _literal(weights) + "+{{Param.Adaptation}}"
+            given["weights"] = weights + "+{{Param.Adaptation}}"
         if self._settings.adapt_minutes is not None and kind == "render":
-            given["weights"] = _literal(weights) + "+{{Param.WorkDir}}/adapted.safetensors"
+            given["weights"] = weights + "+{{Param.WorkDir}}/adapted.safetensors"
         if kind == "adapt":
             given["out"] = "{{Param.WorkDir}}/adapted.safetensors"
         given["frames"] = f"{self._frames.first}-{self._frames.last}"
         given["cache"] = "{{Param.WorkDir}}/cache"
-        return [f"--set={name}={value}" for name, value in given.items()]
+        return [
+            f"--set={name}={value}" for name, value in given.items()
+            if signs or name not in _SIGNING
+        ]
 
     def _step(self, name: str, task: list[str], after: str | None = None) -> dict[str, Any]:
         count = len(self._frames)
@@ -247,7 +271,7 @@ class _Steps:
         seconds = self._settings.task_timeout_s + self._settings.frame_timeout_s * count
         step["script"] = {"actions": {"onRun": _action(
             ["farm", "run", *task, "--session={{Session.WorkingDirectory}}",
-             *self._words(task[0])], seconds,
+             *self._words(task[0], signs=name == "Assemble")], seconds,
         )}}  # fmt: skip
         return step
 

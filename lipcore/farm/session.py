@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lipcore.errors import DependencyError, LipcoreError
 from lipcore.media.output_files import appearing
@@ -59,7 +59,7 @@ def start_session(folder: Path) -> None:
             said = log.read_text("utf-8", "replace").strip().splitlines()
             raise DependencyError(
                 "the worker did not start" + (f": {said[-1]}" if said else ""),
-                hint="Run `lipcore doctor` on this machine.", log=str(log),
+                hint="Run `lipcore plugins doctor` on this machine.", log=str(log),
             )
         time.sleep(0.05)
 
@@ -123,7 +123,7 @@ class SessionServer:
         self._secret = secrets.token_hex(32)
         self._client = WorkerClient([sys.executable, "-m", "lipcore", "worker"])
         self._called = time.monotonic()
-        self._busy = 0
+        self._busy: set[socket.socket] = set()
         self._ended = threading.Event()
 
     def serve(self) -> None:
@@ -164,13 +164,13 @@ class SessionServer:
         return self._announced() and not idle
 
     def _answer(self, link: socket.socket) -> None:
-        self._busy += 1
+        self._busy.add(link)
         try:
             with link, contextlib.suppress(OSError):
                 self._talk(link)
         finally:
             self._called = time.monotonic()
-            self._busy -= 1
+            self._busy.discard(link)
 
     def _talk(self, link: socket.socket) -> None:
         link.settimeout(10)
@@ -201,16 +201,29 @@ class SessionServer:
             except WorkerError as error:
                 _send(link, _event_of(error))
                 return
-            threading.Thread(target=_watch, args=(link, job), daemon=True).start()
+            threading.Thread(target=cancel_when_gone, args=(link, job), daemon=True).start()
             final = _result_of(job)
             with events:
                 _send(link, final)
 
 
-def _watch(link: socket.socket, job: Job) -> None:
-    """Cancel a job whose task has gone."""
-    with contextlib.suppress(OSError):
-        if not link.recv(1) and not job.done:
+class _Cancellable(Protocol):
+    """What is needed of a ``Job``."""
+
+    @property
+    def done(self) -> bool: ...
+
+    def cancel(self) -> None: ...
+
+
+def cancel_when_gone(link: socket.socket, job: _Cancellable) -> None:
+    """Wait for a task to end, and cancel its job where that is not over by then."""
+    try:
+        gone = not link.recv(1)
+    except OSError:  # it was killed with events unread, which resets the connection
+        gone = True
+    if gone and not job.done:
+        with contextlib.suppress(WorkerError):
             job.cancel()
 
 

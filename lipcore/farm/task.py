@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lipcore.config import to_mapping
+from lipcore.config import parse_yaml, to_mapping
 from lipcore.errors import ConfigError
-from lipcore.farm.jobs import Job, job_of
+from lipcore.farm.jobs import TEXTS, Job, job_of
 from lipcore.farm.session import call_session
 from lipcore.types import FrameRange
 
@@ -24,17 +24,13 @@ def parse_settings(words: Sequence[str]) -> Job:
     Raises:
         ConfigError: A word has no ``=``, or a value does not fit its option.
     """
-    import yaml
-
-    from lipcore.farm.jobs import TEXTS
-
     values: dict[str, Any] = {}
     for word in words:
         name, equals, value = word.partition("=")
         if not equals:
             raise ConfigError(f"{word!r} is not option=value", hint="As --set=speaker=left.")
         name = name.replace("-", "_")
-        values[name] = value if name in TEXTS else yaml.safe_load(value)
+        values[name] = value if name in TEXTS else parse_yaml(value, f"--set={word}")
     return job_of(values, {}, 1, Path.cwd(), "the task")
 
 

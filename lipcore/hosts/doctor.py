@@ -51,14 +51,18 @@ def _python() -> Iterator[Finding]:
         "python", "ok" if right else "note", f"{platform.python_version()} at {sys.executable}",
         "" if right else "lipcore is tested with Python 3.11.",
     )
-    told = os.environ.get("LIPCORE_PYTHON")
-    if told is None:
+    from lipcore.plugins.client import WorkerAbsentError, find_command
+
+    told = os.environ.get("LIPCORE_PYTHON", "").strip()
+    if not told:
         yield Finding("python", "note", "LIPCORE_PYTHON is not set",
                       f"Set it to {sys.executable} where hosts start, "
                       "or have lipcore on their PATH.")  # fmt: skip
-    elif not Path(told).exists():
-        yield Finding("python", "fault", f"LIPCORE_PYTHON names {told}, which is not there",
-                      f"Set it to {sys.executable}.")  # fmt: skip
+        return
+    try:
+        find_command()
+    except WorkerAbsentError as error:
+        yield Finding("python", "fault", error.message, f"Set it to {sys.executable}.")
     else:
         yield Finding("python", "ok", f"LIPCORE_PYTHON is {told}")
 

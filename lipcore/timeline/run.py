@@ -16,7 +16,7 @@ import soundfile
 from lipcore.errors import FaceError
 from lipcore.media.audio import fit_dialogue
 from lipcore.media.locate import frame_path
-from lipcore.media.output_files import appearing
+from lipcore.media.output_files import appearing, output_error
 from lipcore.media.plate import open_plate
 from lipcore.pipeline import RenderListener, RenderResult, render_shot
 from lipcore.shot import RenderConfig, Shot
@@ -80,7 +80,10 @@ def render_shots(
             outcomes.append(ShotOutcome(shot, picture, before, sound, rate))
             continue
         listener.log(f"shot {shot.name}")
-        picture.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            picture.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise output_error(error, picture.parent) from error
         asked = _asked(shot, dub, rate, config)
         _finished(picture).unlink(missing_ok=True)
         with appearing(sound) as temporary:

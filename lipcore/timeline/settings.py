@@ -16,9 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from lipcore.config import from_mapping, read_yaml
+from lipcore.config import from_mapping, parse_yaml, read_yaml
 from lipcore.errors import ConfigError
 
 _WORD = "lipsync"
@@ -76,8 +74,9 @@ def settings_of(items: Sequence[Any]) -> ShotSettings:
         for marker in item.markers:
             words = marker.name.strip().split()
             if words and words[0].lower() == _WORD:
-                told = dict(_pair(word) for word in words[1:])
-                found = _read(told, f"the marker {marker.name!r}").over(found)
+                where = f"the marker {marker.name!r}"
+                told = dict(_pair(word, where) for word in words[1:])
+                found = _read(told, where).over(found)
     return found
 
 
@@ -98,10 +97,10 @@ def read_settings(path: Path) -> dict[str, ShotSettings]:
     }
 
 
-def _pair(word: str) -> tuple[str, Any]:
+def _pair(word: str, where: str) -> tuple[str, Any]:
     """``exclude`` or ``strength=0.8``."""
     name, equals, value = word.partition("=")
-    return name.lower(), yaml.safe_load(value) if equals else True
+    return name.lower(), parse_yaml(value, where) if equals else True
 
 
 def _read(values: Any, where: str) -> ShotSettings:

@@ -185,7 +185,9 @@ def submit(group: Any) -> None:
     asked = settings.read(group)
     params = settings.write_inputs(group, asked)
     picture = paths.versioned(asked.picture, int(group["take"].value()))
-    said = farm.submit({**params, "out": picture}, asked.folder, str(group.name()))
+    said = farm.submit(
+        {**params, "out": picture}, asked.folder, str(group.name()), asked.environ
+    )
     group["state"].setValue("submitted")
     if nuke.GUI:
         nuke.message(said)

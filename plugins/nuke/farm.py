@@ -29,8 +29,14 @@ def write_jobs(params: dict[str, Any], path: Path) -> None:
     draft.replace(path)
 
 
-def submit(params: dict[str, Any], folder: str, name: str) -> str:
+def submit(params: dict[str, Any], folder: str, name: str, environ: dict[str, str]) -> str:
     """Write the jobs file and call ``lipcore submit``.
+
+    Args:
+        params: Of ``render``, ``settings`` inside.
+        folder: Where.
+        name: Of the files.
+        environ: What lipcore needs in its environment to know the script's colour spaces.
 
     Returns:
         What to tell the user.
@@ -42,7 +48,8 @@ def submit(params: dict[str, Any], folder: str, name: str) -> str:
     write_jobs(params, jobs)
     command = [*find_command()[:-1], "submit", str(jobs), "--bundle", str(bundle)]
     ended = subprocess.run(
-        command, capture_output=True, text=True, env=clean_environment(), check=False,
+        command, capture_output=True, text=True, check=False,
+        env={**clean_environment(), **environ},
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
     if ended.returncode == 0:

@@ -100,7 +100,7 @@ def choose(items: Sequence[Item], clips: str, timeline: Timeline, pool: MediaPoo
         found = [i for i in items if _media_id(i.item) in media]
         hint = "Select the clips' media in the media pool."
     elif word == "marked":
-        found = [i for i in items if any(n.split()[:1] == [MARK] for n in i.markers())]
+        found = [i for i in items if any(n.lower().split()[:1] == [MARK] for n in i.markers())]
         hint = f"Give the clips a marker whose name begins with {MARK}."
     else:
         found = [i for i in items if str(i.item.GetClipColor()).lower() == word]

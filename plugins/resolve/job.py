@@ -160,7 +160,7 @@ class _Run:
                 raise WorkerError(
                     f"the dialogue {path} is not there",
                     "Choose a sound file that exists, or track:NAME.",
-                    "MediaNotFoundError",
+                    "DialogueNotFoundError",
                     4,
                 )
             dialogue = str(path.absolute())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import opentimelineio as otio
 import pytest
 
 Ended = subprocess.CompletedProcess[str]
@@ -95,6 +96,22 @@ def test_a_wrong_dub_is_told_before_anything_is_written(
                             "de=gone é.wav", "--out", tmp_path / "out")  # fmt: skip
     assert ended.returncode == 4 and "gone é.wav" in ended.stderr.splitlines()[0]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told(
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, lipcore_command: Command
+) -> None:
+    span = otio.opentime.TimeRange(otio.opentime.RationalTime(1001, 24),
+                                   otio.opentime.RationalTime(12, 24))  # fmt: skip
+    media = otio.schema.ExternalReference(str(portrait_plate))
+    track = otio.schema.Track("V1", [otio.schema.Clip("a", media, span)])
+    made = otio.schema.Timeline("cut", tracks=[track])
+    otio.adapters.write_to_file(made, str(tmp_path / "cut.otio"))
+    (tmp_path / "out").write_text("a file is in the way")
+    ended = lipcore_command("conform", tmp_path / "cut.otio", "--dialogue", spoken_line,
+                            "--out", tmp_path / "out")  # fmt: skip
+    assert ended.returncode == 6 and "Traceback" not in ended.stderr, ended.stderr
+    assert "hint: Choose another --out" in ended.stderr
 
 
 def test_a_track_that_is_not_there_is_told_with_those_that_are(

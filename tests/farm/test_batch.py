@@ -132,6 +132,22 @@ def test_nothing_starts_while_a_job_cannot_be_done(studio: Path) -> None:
     assert not (studio / "a").exists()
 
 
+def test_a_report_that_cannot_be_written_is_said_at_once(studio: Path) -> None:
+    _jobs(studio, "out: a")
+    ended = _batch(studio, "--report", "nowhere/report.json")
+    assert ended.returncode == 6 and "nowhere" in ended.stderr
+    assert not (studio / "a").exists()
+
+
+def test_an_output_of_other_settings_is_not_tried_again(studio: Path) -> None:
+    shutil.copytree(studio / "plate", studio / "a")  # frames that no render of this job made
+    jobs = run_batch(
+        check_jobs(read_jobs(_jobs(studio, "out: a"))), BatchLimits(tries=3, wait_s=60), Heard()
+    )
+    assert [(j.state, j.tries, j.exit_code) for j in jobs] == [("failed", 1, 6)], jobs[0].message
+    assert jobs[0].error == "OutputExistsError"
+
+
 def test_parts_of_one_sequence_may_be_jobs_of_their_own(studio: Path) -> None:
     path = _jobs(studio, "out: a, frames: 1001-1006, name: x", "out: a, frames: 1007-1012")
     assert [check.error for check in check_jobs(read_jobs(path))] == [None, None]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,13 @@ from lipcore.errors import ConfigError
 from lipcore.farm.bundle import BundleSettings, write_bundle
 from lipcore.farm.check import check_jobs
 from lipcore.farm.jobs import read_jobs
-from lipcore.farm.session import SessionError, call_session, start_session, stop_session
+from lipcore.farm.session import (
+    SessionError,
+    call_session,
+    cancel_when_gone,
+    start_session,
+    stop_session,
+)
 from lipcore.farm.task import parse_settings, worker_params
 from lipcore.pipeline import render_shot
 from lipcore.shot import RenderConfig, Shot
@@ -133,6 +140,37 @@ def test_a_bundle_says_what_a_farm_must_know(studio: Path) -> None:
         assert action["timeout"] > 0 and action["cancelation"]["notifyPeriodInSeconds"] == 60
 
 
+def test_only_the_last_step_signs_and_the_key_is_never_copied(
+    studio: Path, tiny_networks: Path
+) -> None:
+    shutil.copytree(tiny_networks, studio / "nets")
+    for name in ("who.pem", "key.pem"):
+        (studio / name).write_text("PEM")
+    bundle = _bundle(
+        studio, "plate: plate, dialogue: line.wav, out: done, provenance: true, "
+        "certificate: who.pem, private-key: key.pem, consent: 'contract 12', watermark: shot7, "
+        "watermark-method: pattern, backend: torch, weights: nets",
+    )
+    checked = _openjd("check", bundle / "template.yaml")
+    assert checked.returncode == 0, checked.stdout
+    template = yaml.safe_load((bundle / "template.yaml").read_text("utf-8"))
+    flows = {p["name"]: p.get("dataFlow") for p in template["parameterDefinitions"]}
+    assert flows["Certificate"] == flows["Weights"] == "IN" and flows["PrivateKey"] == "NONE"
+    signing = {"--set=provenance=true", "--set=certificate={{Param.Certificate}}",
+               "--set=private_key={{Param.PrivateKey}}"}  # fmt: skip
+    for step in template["steps"]:
+        words = set(step["script"]["actions"]["onRun"]["args"])
+        assert words & signing == (signing if step["name"] == "Assemble" else set())
+        assert {"--set=watermark=shot7", "--set=consent=contract 12",
+                "--set=weights={{Param.Weights}}"} <= words  # fmt: skip
+        assert not any("key.pem" in word or "nets" in word for word in words)
+    assets = yaml.safe_load((bundle / "asset_references.yaml").read_text("utf-8"))
+    inputs = assets["assetReferences"]["inputs"]
+    assert str(studio / "who.pem") in inputs["filenames"]
+    assert str(studio / "nets") in inputs["directories"]
+    assert str(studio / "key.pem") not in inputs["filenames"]
+
+
 def test_values_cannot_become_expressions(studio: Path) -> None:
     with pytest.raises(ConfigError, match="two braces"):
         _bundle(studio, "plate: plate, dialogue: line.wav, out: done, speaker: '{{Param.X}}'")
@@ -151,6 +189,24 @@ def test_words_of_a_task_are_a_request_that_the_worker_takes() -> None:
     assert asked.shot() == job.shot  # type: ignore[union-attr]
     with pytest.raises(ConfigError, match="option=value"):
         parse_settings(["plate"])
+
+
+@pytest.mark.parametrize("unread", [b"", b"events that nobody will read"])
+def test_a_task_that_was_killed_cancels_its_job(unread: bytes) -> None:
+    asked: list[str] = []
+
+    class Running:
+        done = False
+
+        def cancel(self) -> None:
+            asked.append("cancel")
+
+    here, there = socket.socketpair()
+    with here:
+        here.sendall(unread)
+        there.close()  # with something unread, this resets the connection
+        cancel_when_gone(here, Running())
+    assert asked == ["cancel"]
 
 
 @pytest.mark.slow

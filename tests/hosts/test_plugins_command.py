@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lipcore.errors import ConfigError, OutputExistsError
+from lipcore.hosts.doctor import examine
 from lipcore.hosts.install import PLUGINS, install, read_list, state, uninstall
 
 
@@ -107,6 +109,17 @@ def test_an_unknown_host_is_a_usage_error() -> None:
     assert run("install", "flame").returncode == 2
     with pytest.raises(ConfigError):
         uninstall("nuke", Path("/nowhere"))
+
+
+@pytest.mark.parametrize(("named", "state"), [("python-of-ours", "ok"), ("no-python", "fault")])
+def test_the_doctor_takes_a_python_on_the_path_as_plugins_do(
+    named: str, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "python-of-ours").symlink_to(sys.executable)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("LIPCORE_PYTHON", named)
+    _, told = itertools.islice(examine(), 2)
+    assert told.name == "python" and told.state == state
 
 
 @pytest.mark.slow

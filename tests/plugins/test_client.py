@@ -81,6 +81,26 @@ def test_a_worker_is_started_again_after_it_died() -> None:
         assert client.hello(60)["protocol"] == 1
 
 
+def test_jobs_of_a_worker_that_died_end_though_another_one_runs_already() -> None:
+    script = (
+        "import json, subprocess, sys\n"
+        "line = json.loads(sys.stdin.readline())\n"
+        "if line['method'] == 'die':\n"
+        # A child keeps the pipes open: the client learns late that this one has died.
+        "    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(2)'])\n"
+        "    sys.exit(1)\n"
+        "print(json.dumps({'event': 'result', 'id': line['id'], 'protocol': 1}), flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with WorkerClient([sys.executable, "-c", script]) as client:
+        lost = client.submit("die")
+        while client.alive:
+            pass
+        assert client.hello(60)["protocol"] == 1
+        with pytest.raises(WorkerDiedError):
+            lost.wait(30)
+
+
 def test_a_fault_of_the_listener_does_not_end_the_client(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -330,6 +330,21 @@ def test_submit_writes_a_jobs_file(scene: Scene) -> None:
         assert "cannot make farm bundles" in message and "Lipsync1.jobs.yaml" in message
 
 
+def test_submit_hands_on_the_colour_config(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from lipcore_plugins.nuke import farm
+
+    program = tmp_path / "bin" / "lipcore"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho "$OCIO"\n')
+    program.chmod(0o755)
+    monkeypatch.delenv("LIPCORE_PYTHON", raising=False)
+    monkeypatch.setenv("PATH", str(program.parent))
+    said = farm.submit({"settings": {}}, str(tmp_path), "n", {"OCIO": "/show/config.ocio"})
+    assert said.splitlines()[-1] == "/show/config.ocio"
+
+
 def test_no_worker_is_told_with_what_to_do(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -256,7 +256,7 @@ def test_chosen_clips(film: Film) -> None:
     fails(lambda: choose(items, "pool", timeline, pool), "chosen by clips = pool")
     pool.sim_selected = [film.items[0].sim_clip]
     assert choose(items, "pool", timeline, pool) == items
-    film.items[2].AddMarker(0, "Red", "lipsync", "", 1)
+    film.items[2].AddMarker(0, "Red", "LipSync strength=0.5", "", 1)
     assert choose(items, "marked", timeline, pool) == [items[2]]
     fails(lambda: choose(items, "Ornage", timeline, pool), "chosen by clips = Ornage")
     film.timeline.sim_tracks["video"][0].enabled = False

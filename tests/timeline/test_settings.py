@@ -38,7 +38,7 @@ def test_json_is_read_as_well(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("3: {strenth: 1}", "no setting 'strenth'"), ("3: {strength: 2}", "from 0 to 1"),
-        ("3: loud", "no mapping"), ("- a", "holds no shots"), ("a: [", "neither YAML nor JSON"),
+        ("3: loud", "no mapping"), ("- a", "holds no shots"), ("a: [", "is not valid YAML"),
         ("3: {exclude: 3}", "exclude"), ("3: {offset: true}", "offset has no value"),
         ("3: {offset: .nan}", "number of frames"),
     ],
@@ -56,6 +56,13 @@ def test_a_marker_that_leaves_out_the_value_is_an_error(name: str) -> None:
     clip = otio.schema.Clip("a")
     clip.markers.append(otio.schema.Marker(f"lipsync {name}"))
     with pytest.raises(ConfigError, match=f"{name} has no value"):
+        settings_of([clip])
+
+
+def test_a_marker_whose_value_is_not_readable_is_an_error() -> None:
+    clip = otio.schema.Clip("a")
+    clip.markers.append(otio.schema.Marker("lipsync speaker=[left"))
+    with pytest.raises(ConfigError, match=r"the marker 'lipsync speaker=\[left'"):
         settings_of([clip])
 
 

@@ -148,6 +148,24 @@ def test_other_settings_or_seeds_are_other_runs(four_people: Path, tmp_path: Pat
     assert not folders() & folders(parts=other.parts)  # all that stand on it are other runs too
 
 
+@pytest.mark.parametrize("table", [
+    *table_names(), *(Path(__file__).parents[1] / "benchmarks").glob("ablate_*.yaml"),
+])  # fmt: skip
+def test_every_table_of_the_repository_is_read(table: str | Path) -> None:
+    assert load_table(table).variants
+
+
+def test_weights_may_lie_beside_the_folder_of_runs(four_people: Path, tmp_path: Path) -> None:
+    values = _tiny("ablate_small")
+    beside = str(tmp_path / "runs of before" / "sync_expert.safetensors")
+    table = from_mapping(
+        type(load_table("ablate_small")), {**values, "variants": {"x": {"sync_expert": beside}}}
+    )
+    made = Ablation(table, [four_people], tmp_path / "runs")
+    ((_, variant),) = made._variants.items()
+    assert made._folder("x", variant).parent == tmp_path / "runs" / "runs"
+
+
 def test_a_table_gives_means_and_their_spread() -> None:
     scores = [dict.fromkeys(MEASURES, v) for v in (0.25, 0.75)]
     text = format_table("T", "On this.", [Row("one", (scores[0],)), Row("two", tuple(scores))])

@@ -118,9 +118,11 @@ def fetch(address: str, folder: Path, tell: Callable[[str], None]) -> Path:
         capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     found = _fetched(folder, stem)
-    if ended.returncode or found is None:
-        said = [line for line in ended.stderr.splitlines() if line.strip()]
+    said = [line for line in ended.stderr.splitlines() if line.strip()]
+    if found is None:
         raise TrainingError(f"cannot be fetched: {said[-1] if said else 'yt-dlp made no file'}")
+    if ended.returncode and said:  # of the captions, as a rule: the video is whole
+        tell(f"{address}: fetched, but {said[-1]}")
     return found
 
 

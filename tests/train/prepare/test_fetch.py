@@ -28,6 +28,8 @@ for part in folder.glob(name.replace("%(ext)s", "*.part")):
     part.unlink()
 (folder / name.replace("%(ext)s", "en.vtt")).write_text("WEBVTT")
 (folder / name.replace("%(ext)s", "mkv")).write_bytes(b"a video")
+if "captions" in address:
+    sys.exit("ERROR: no captions")
 """
 
 
@@ -66,6 +68,14 @@ def test_what_was_half_fetched_goes_on(fake: Path, tmp_path: Path) -> None:
     first.rename(first.with_name(first.name + ".part"))
     assert fetch(address, tmp_path / "kept", lambda line: None) == first
     assert len((tmp_path / "kept" / "calls").read_text().split()) == 2
+
+
+def test_a_whole_video_is_taken_though_its_captions_are_not_had(
+    fake: Path, tmp_path: Path
+) -> None:
+    lines: list[str] = []
+    found = fetch("https://site.example/captions", tmp_path / "kept", lines.append)
+    assert found.read_bytes() == b"a video" and lines[-1].endswith("but ERROR: no captions")
 
 
 def test_without_yt_dlp_the_install_line_is_told(
