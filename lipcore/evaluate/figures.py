@@ -65,7 +65,7 @@ def figures_of(
         "flicker": flicker(seen.light_made), "plate_flicker": flicker(seen.light_real),
         **seen.rows,
     }  # fmt: skip
-    lag, fits = probe_offset(opening, real_opening)
+    lag, fits = probe_offset(real_opening, opening)  # positive where the render lags
     whole = "frames of the face crop"
     return (
         *_sync(judges, seen.published_crop, score, offset),
