@@ -164,7 +164,7 @@ class SyncMouths:
         steps = mfcc(samples)
         runs = min(
             len(self.embedded) - 1,
-            (steps.shape[1] - _CEPSTRA_A_RUN) // _CEPSTRA_A_FRAME,
+            (steps.shape[1] - _CEPSTRA_A_RUN) // _CEPSTRA_A_FRAME + 1,
         )
         if runs < 1:
             return None
