@@ -171,6 +171,7 @@ def test_the_square_of_syncnet_follows_the_face() -> None:
     boxes[9] = [0, 0, 500, 500]  # one wild box is ignored
     steady = steady_boxes(boxes)
     assert np.allclose(steady, [140, 250, 50])
+    assert np.allclose(steady_boxes(boxes[:3]), [140, 250, 50])  # too short to be steadied by zeros
     assert sync_square(*steady[0].tolist()) == pytest.approx((140 - 70, 250 - 50, 140))
 
 
