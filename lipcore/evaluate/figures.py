@@ -62,7 +62,8 @@ def figures_of(
         "opening": opening, "plate_opening": real_opening, "width": width,
         "plate_width": real_width, "lmd": landmark_distance(seen.made, seen.real),
         "shake": shake(seen.made, cuts), "plate_shake": shake(seen.real, cuts),
-        "flicker": flicker(seen.light_made), "plate_flicker": flicker(seen.light_real),
+        "flicker": flicker(seen.light_made, cuts),
+        "plate_flicker": flicker(seen.light_real, cuts),
         **seen.rows,
     }  # fmt: skip
     lag, fits = probe_offset(real_opening, opening)  # positive where the render lags
