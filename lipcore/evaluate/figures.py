@@ -107,8 +107,8 @@ def _sync(
     if score is not None:
         # The published crop is S3FD's: by our own mesh the names must say so.
         crop = "S3FD's crop" if published_crop else "crop by the face mesh"
-        crop = f"{crop}, 25 frames a second, no recompression"
         used = [judges["syncnet"], *([judges["s3fd-syncnet"]] if published_crop else [])]
+        crop += ", 25 frames a second, no recompression" + "".join(j.doubt for j in used)
         but = [] if published_crop else ["mesh crop"]
         but += [] if all(j.official for j in used) else ["other weights"]
         named = f" ({', '.join(but)})" if but else ""
@@ -137,7 +137,8 @@ def _distance(name: str, judge: Judge, value: float, what: str) -> Figure:
     if judge.network is None:
         grid = f"{name} (proxy: Fréchet distance of 8 x 8 colours)"
         return Figure(grid, value, "lower", True, what)
-    return Figure(name if judge.official else f"{name} (other weights)", value, "lower", note=what)
+    named = name if judge.official else f"{name} (other weights)"
+    return Figure(named, value, "lower", note=what + judge.doubt)
 
 
 def _spread(values: FloatArray, by: FloatArray) -> float:

@@ -61,6 +61,12 @@ class Judge:
         """It is there, and nothing says that it is another file than the published one."""
         return self.record is not None and self.record["as_published"] is not False
 
+    @property
+    def doubt(self) -> str:
+        """To be noted beside its figures: what nothing has proved of its weights."""
+        unknown = self.record is not None and self.record["as_published"] is None
+        return f"; no hash is published that proves the {self.kind} weights" if unknown else ""
+
 
 @dataclass(slots=True)
 class Features:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from lipcore.evaluate.compare import Seen
 from lipcore.evaluate.figures import figures_of
@@ -28,6 +29,21 @@ def seen(
     shown = np.zeros((COUNT, 48, 48), np.float32) if light is None else light
     rows = {name: np.ones(COUNT, np.float32) for name in PAIRS}
     return Seen(mouths(made), mouths(real), shown, shown, rows, 0.0, 0.0, None, False)
+
+
+@pytest.mark.parametrize(
+    ("as_published", "name", "doubted"),
+    [(True, "FVD", False), (None, "FVD", True), (False, "FVD (other weights)", False)],
+)
+def test_weights_that_nothing_proves_are_noted(
+    as_published: bool | None, name: str, doubted: bool
+) -> None:
+    curve = np.linspace(0, 0.1, COUNT, dtype=np.float32)
+    record = {"sha256": "0" * 64, "as_published": as_published}
+    judges = {kind: Judge(kind, torch.nn.Identity(), record) for kind in JUDGES}
+    named, _ = figures_of(seen(curve, curve), judges, np.zeros(COUNT, bool), None, None, ())
+    notes = {f.name: f.note for f in named}
+    assert ("no hash" in notes[name]) == doubted
 
 
 def figures(found: Seen, cuts: tuple[int, ...] = ()) -> tuple[dict[str, float], dict]:  # type: ignore[type-arg]
