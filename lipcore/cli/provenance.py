@@ -30,7 +30,8 @@ def command() -> None:
 @click.option("--authorities", type=click.Path(path_type=Path),
               help="Root certificates that are trusted, PEM. Default: nobody is.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def show(file: Path, authorities: Path | None, as_json: bool) -> None:
+@click.option("--debug", is_flag=True, hidden=True)
+def show(file: Path, authorities: Path | None, as_json: bool, debug: bool) -> None:
     """Check the credentials of FILE and say what they state.
 
     FILE is a video, a frame of a sequence, its folder, or a file .c2pa. What was changed since
