@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "mediapipe", "cv2", "onnxruntime", "av", "OpenImageIO", "librosa", "skimage")
 LIGHT = ("lipcore", "lipcore.cli.main", "lipcore.config", "lipcore.errors", "lipcore.types",
          "lipcore.shot", "lipcore.weights", "lipcore.cli.render", "lipcore.cli.demo",
-         "lipcore.cli.rate", "lipcore.cli.drill", "lipcore.rate.study", "lipcore.rate.store")  # fmt: skip
+         "lipcore.cli.rate", "lipcore.cli.drill", "lipcore.rate.study",
+         "lipcore.rate.store")  # fmt: skip
 
 
 def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
