@@ -30,7 +30,8 @@ def command() -> None:
 @click.option("--authorities", type=click.Path(path_type=Path),
               help="Root certificates that are trusted, PEM. Default: nobody is.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def show(file: Path, authorities: Path | None, as_json: bool) -> None:
+@click.option("--debug", is_flag=True, hidden=True)
+def show(file: Path, authorities: Path | None, as_json: bool, debug: bool) -> None:
     """Check the credentials of FILE and say what they state.
 
     FILE is a video, a frame of a sequence, its folder, or a file .c2pa. What was changed since
@@ -50,13 +51,13 @@ def show(file: Path, authorities: Path | None, as_json: bool) -> None:
         vouched = "an authority vouches for them" if found.trusted else (
             "no trusted authority vouches for them"
         )
-        click.echo(f"signed by      {found.signer}: {vouched}")
-        click.echo(f"source         {found.source_type or 'not stated'}")
+        click.echo(f"signed by      {_plain(found.signer)}: {vouched}")
+        click.echo(f"source         {_plain(found.source_type) or 'not stated'}")
         _tell(found.facts)
     if not found.valid:
         more = f" and {len(found.problems) - 1} more" if len(found.problems) > 1 else ""
         raise ProvenanceError(
-            f"{found.asset} is not what was signed: {found.problems[0]}{more}",
+            f"{found.asset} is not what was signed: {_plain(found.problems[0])}{more}",
             hint="Take the file from where it came from once more.",
             path=str(found.asset), problems=list(found.problems[:100]),
         )
@@ -67,10 +68,13 @@ def _tell(facts: Mapping[str, Any]) -> None:
         if key in facts:
             value = facts[key]
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            plain = "".join(c if c.isprintable() else "?" for c in text)
-            click.echo(f"{title:<15}{plain or 'none stated'}")
+            click.echo(f"{title:<15}{_plain(text) or 'none stated'}")
     weights = facts.get("weights_sha256")
     if isinstance(weights, Mapping):
         for kind, digest in weights.items():
-            plain = "".join(c if c.isprintable() else "?" for c in f"{kind} {digest}")
-            click.echo(f"  {plain}")
+            click.echo(f"  {_plain(f'{kind} {digest}')}")
+
+
+def _plain(text: str) -> str:
+    """What a stranger wrote, without what a terminal obeys."""
+    return "".join(c if c.isprintable() else "?" for c in text)

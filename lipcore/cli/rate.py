@@ -21,10 +21,15 @@ def command() -> None:
               help="Address to listen on; 0.0.0.0 is every address of this machine.")
 @click.option("--port", default=8321, show_default=True, type=click.IntRange(0, 65535),
               help="0 takes a free one.")
+@click.option("--behind-proxy", is_flag=True,
+              help="A web server of this machine (nginx, Caddy) stands before it, and is believed "
+              "who asks.")
 @click.option("--cache", type=click.Path(path_type=Path),
               help="Folder for videos that had to be encoded for browsers.")
 @click.option("--debug", is_flag=True, hidden=True)
-def serve(study: Path, host: str, port: int, cache: Path | None, debug: bool) -> None:
+def serve(
+    study: Path, host: str, port: int, behind_proxy: bool, cache: Path | None, debug: bool
+) -> None:
     """Serve the rating page of STUDY until Ctrl-C.
 
     STUDY is YAML: a title, a method (acr: each video from 1 to 5; ccr: the second of a pair
@@ -49,7 +54,7 @@ def serve(study: Path, host: str, port: int, cache: Path | None, debug: bool) ->
     with contextlib.ExitStack() as bar:
         listener = bar.enter_context(BarListener())
         serve_study(
-            study, host=host, port=port, cache=Cache(cache),
+            study, host=host, port=port, behind_proxy=behind_proxy, cache=Cache(cache),
             progress=lambda done, total: listener.progress("videos", done, total),
             ready=lambda address: _tell(address, bar),
         )

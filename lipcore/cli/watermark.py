@@ -30,9 +30,10 @@ def command() -> None:
               show_default=True, help="both: read bits as well (slow; wants the extra watermark).")
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder for what was tracked.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
+@click.option("--debug", is_flag=True, hidden=True)
 def detect(
     video: Path, texts: tuple[str, ...], frames: str | None, method: str, cache: Path | None,
-    as_json: bool,
+    as_json: bool, debug: bool,
 ) -> None:  # fmt: skip
     """Look for a text's mark in the faces of VIDEO, or of an image sequence.
 

@@ -62,10 +62,11 @@ def figures_of(
         "opening": opening, "plate_opening": real_opening, "width": width,
         "plate_width": real_width, "lmd": landmark_distance(seen.made, seen.real),
         "shake": shake(seen.made, cuts), "plate_shake": shake(seen.real, cuts),
-        "flicker": flicker(seen.light_made), "plate_flicker": flicker(seen.light_real),
+        "flicker": flicker(seen.light_made, cuts),
+        "plate_flicker": flicker(seen.light_real, cuts),
         **seen.rows,
     }  # fmt: skip
-    lag, fits = probe_offset(opening, real_opening)
+    lag, fits = probe_offset(real_opening, opening)  # positive where the render lags
     whole = "frames of the face crop"
     return (
         *_sync(judges, seen.published_crop, score, offset),
@@ -106,8 +107,8 @@ def _sync(
     if score is not None:
         # The published crop is S3FD's: by our own mesh the names must say so.
         crop = "S3FD's crop" if published_crop else "crop by the face mesh"
-        crop = f"{crop}, 25 frames a second, no recompression"
         used = [judges["syncnet"], *([judges["s3fd-syncnet"]] if published_crop else [])]
+        crop += ", 25 frames a second, no recompression" + "".join(j.doubt for j in used)
         but = [] if published_crop else ["mesh crop"]
         but += [] if all(j.official for j in used) else ["other weights"]
         named = f" ({', '.join(but)})" if but else ""
@@ -136,7 +137,8 @@ def _distance(name: str, judge: Judge, value: float, what: str) -> Figure:
     if judge.network is None:
         grid = f"{name} (proxy: Fréchet distance of 8 x 8 colours)"
         return Figure(grid, value, "lower", True, what)
-    return Figure(name if judge.official else f"{name} (other weights)", value, "lower", note=what)
+    named = name if judge.official else f"{name} (other weights)"
+    return Figure(named, value, "lower", note=what + judge.doubt)
 
 
 def _spread(values: FloatArray, by: FloatArray) -> float:

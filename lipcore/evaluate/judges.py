@@ -32,6 +32,7 @@ _CEPSTRA_A_FRAME, _CEPSTRA_A_RUN = 4, 20
 _BATCH = 8
 _COARSE = 8
 _DETECTED_AT, _SURE, _SAME_FACE = 0.25, 0.9, 0.3
+_STEADIED = 13
 
 
 @dataclass(slots=True)
@@ -59,6 +60,12 @@ class Judge:
     def official(self) -> bool:
         """It is there, and nothing says that it is another file than the published one."""
         return self.record is not None and self.record["as_published"] is not False
+
+    @property
+    def doubt(self) -> str:
+        """To be noted beside its figures: what nothing has proved of its weights."""
+        unknown = self.record is not None and self.record["as_published"] is None
+        return f"; no hash is published that proves the {self.kind} weights" if unknown else ""
 
 
 @dataclass(slots=True)
@@ -164,7 +171,7 @@ class SyncMouths:
         steps = mfcc(samples)
         runs = min(
             len(self.embedded) - 1,
-            (steps.shape[1] - _CEPSTRA_A_RUN) // _CEPSTRA_A_FRAME,
+            (steps.shape[1] - _CEPSTRA_A_RUN) // _CEPSTRA_A_FRAME + 1,
         )
         if runs < 1:
             return None
@@ -186,7 +193,8 @@ def steady_boxes(boxes: FloatArray) -> FloatArray:
 
     Returns:
         ``(N, 3)`` middle x and y, and half the longer side, each through a median of 13 frames
-        that counts what is beyond the ends as 0, as published.
+        that counts what is beyond the ends as 0, as published. Fewer than 13 frames, which the
+        published evaluation leaves out, have their ends held instead.
     """
     from scipy.ndimage import median_filter
 
@@ -195,8 +203,9 @@ def steady_boxes(boxes: FloatArray) -> FloatArray:
     whole = np.stack([np.interp(at, at[known], boxes[known, c]) for c in range(4)], axis=1)
     half = np.maximum(whole[:, 2] - whole[:, 0], whole[:, 3] - whole[:, 1]) / 2
     x, y = (whole[:, 0] + whole[:, 2]) / 2, (whole[:, 1] + whole[:, 3]) / 2
+    beyond = "constant" if len(boxes) >= _STEADIED else "nearest"
     steady: FloatArray = np.stack(
-        [median_filter(v, 13, mode="constant") for v in (x, y, half)], axis=1
+        [median_filter(v, _STEADIED, mode=beyond) for v in (x, y, half)], axis=1
     )
     return steady.astype(np.float32)
 

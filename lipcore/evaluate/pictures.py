@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -78,15 +80,16 @@ def largest_outside(before: FloatArray, after: FloatArray, inside: FloatArray) -
     return float(np.nan_to_num(apart, nan=np.inf).max())
 
 
-def flicker(faces: FloatArray) -> FloatArray:
+def flicker(faces: FloatArray, cuts: Sequence[int] = ()) -> FloatArray:
     """Acceleration of the light on a steadied face: what the eye takes for flicker.
 
     Args:
         faces: ``(N, height, width)`` luma 0-255 of canonical crops; NaN where unknown.
+        cuts: Places in the array that begin a new scene.
 
     Returns:
-        ``(N,)`` mean size of the second difference over a grid of 12 x 12 means; NaN at the ends
-        and beside what is unknown.
+        ``(N,)`` mean size of the second difference over a grid of 12 x 12 means; NaN at the ends,
+        beside what is unknown, and across cuts.
     """
     out = np.full(len(faces), np.nan, np.float32)
     if len(faces) > 2:
@@ -94,6 +97,8 @@ def flicker(faces: FloatArray) -> FloatArray:
             [cv2.resize(f, (_GRID, _GRID), interpolation=cv2.INTER_AREA) for f in faces]
         )
         out[1:-1] = np.abs(coarse[2:] - 2 * coarse[1:-1] + coarse[:-2]).mean(axis=(1, 2))
+    for cut in cuts:
+        out[max(0, cut - 1) : cut + 1] = np.nan
     return out
 
 

@@ -42,7 +42,7 @@ _OF_THE_PLATES_LIPS = (
     "SSIM", "PSNR dB", "LMD", "opening correlation", "width correlation", "lips' lag",
 )  # fmt: skip
 """They mean something only where the mouth says what the plate says."""
-_VERSION = 1
+_VERSION = 2
 _APART = 12
 """Frames this near to the one drawn are shut out, so that ours cannot give the plate back."""
 

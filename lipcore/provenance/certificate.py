@@ -81,8 +81,9 @@ def load_identity(certificate: Path | None, private_key: Path | None) -> Identit
             hint="Give the key that the certificate was made for.",
             certificate=str(certificate),
         )
-    last = certificates[-1]
-    return Identity(chain, key_pem, algorithm, last.issuer == last.subject)
+    own = certificates[0]
+    made_here = any(name.value == _NAME for name in own.issuer)
+    return Identity(chain, key_pem, algorithm, made_here or own.issuer == own.subject)
 
 
 def check_identity(certificate: Path | None, private_key: Path | None) -> None:

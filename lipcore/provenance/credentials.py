@@ -149,15 +149,23 @@ def read_credentials(
     assertions: dict[str, Any] = {
         str(a.get("label")): a.get("data", {}) for a in active.get("assertions", [])
     }
-    actions: dict[str, Any] = next(
-        (data for label, data in assertions.items() if label.startswith("c2pa.actions")), {}
-    )
-    kinds = [a.get("digitalSourceType", "") for a in actions.get("actions", [])]
+    facts = assertions.get(LABEL)
     return Credentials(
         asset, tuple(problems), report.get("validation_state") == "Trusted",
-        ", ".join(str(n) for n in names if n) or "unknown", assertions.get(LABEL, {}),
-        next((kind.rpartition("/")[2] for kind in kinds if kind), ""),
+        ", ".join(str(n) for n in names if n) or "unknown",
+        facts if isinstance(facts, dict) else {}, _source_type(assertions),
     )
+
+
+def _source_type(assertions: Mapping[str, Any]) -> str:
+    """The first that an action states; what others signed may have any shape."""
+    for label, data in assertions.items():
+        if label.startswith("c2pa.actions") and isinstance(data, dict):
+            actions = data.get("actions")
+            for action in actions if isinstance(actions, list) else ():
+                if isinstance(action, dict) and action.get("digitalSourceType"):
+                    return str(action["digitalSourceType"]).rpartition("/")[2]
+    return ""
 
 
 def hash_content(path: Path) -> str:

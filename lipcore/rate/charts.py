@@ -21,11 +21,8 @@ STYLE = """
 .row svg line.zero { stroke: var(--soft); }
 .row.ends { min-height: 0; color: var(--soft); font-size: 12px; }
 .row.ends div { display: flex; justify-content: space-between; white-space: nowrap; }
-.stack { display: flex; height: 20px; border-radius: 3px; overflow: hidden; }
-.stack svg { height: 20px; width: 100%; }
-.v0 { fill: #a5493a; background: #a5493a; } .v1 { fill: #d08a6a; background: #d08a6a; }
-.v2 { fill: #b9bcbe; background: #b9bcbe; } .v3 { fill: #6ea3c6; background: #6ea3c6; }
-.v4 { fill: #2f6f9f; background: #2f6f9f; }
+.v0 { background: #a5493a; } .v1 { background: #d08a6a; } .v2 { background: #b9bcbe; }
+.v3 { background: #6ea3c6; } .v4 { background: #2f6f9f; }
 .row svg rect.v0 { fill: #a5493a; } .row svg rect.v1 { fill: #d08a6a; }
 .row svg rect.v2 { fill: #b9bcbe; } .row svg rect.v3 { fill: #6ea3c6; }
 .row svg rect.v4 { fill: #2f6f9f; }

@@ -15,6 +15,7 @@ _MOST_CONNECTIONS = 1000
 _IDLE_S = 15
 _LONGEST_HEAD = 16_384
 _GRACE_S = 5
+_PROXIES = ["127.0.0.1", "::1"]
 
 
 def serve_study(
@@ -22,6 +23,7 @@ def serve_study(
     *,
     host: str = "127.0.0.1",
     port: int = 8321,
+    behind_proxy: bool = False,
     cache: Cache | None = None,
     ready: Callable[[str], None] = lambda _address: None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
@@ -32,6 +34,8 @@ def serve_study(
         path: The study's file.
         host: Address to listen on; ``0.0.0.0`` is all of this machine's.
         port: 0 takes a free one.
+        behind_proxy: A web server of this machine passes requests on: it is believed who asks
+            (``X-Forwarded-For``) and whether by https. Without one, everybody could claim both.
         cache: Where videos that browsers do not play are kept as H.264.
         ready: Called with the address when raters may come.
         progress: Called with (videos ready, videos).
@@ -62,6 +66,7 @@ def serve_study(
                 make_app(study, store, videos), http=PatientProtocol, ws="none", lifespan="off",
                 log_config=None, access_log=False, server_header=False, date_header=False,
                 limit_concurrency=_MOST_CONNECTIONS, timeout_keep_alive=_IDLE_S,
+                proxy_headers=behind_proxy, forwarded_allow_ips=_PROXIES,
                 h11_max_incomplete_event_size=_LONGEST_HEAD, timeout_graceful_shutdown=_GRACE_S,
             )
             shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host

@@ -37,7 +37,7 @@ class Rater:
     traps: tuple[int, int]
     """Traps passed, and traps answered."""
     correlation: float
-    """With the mean vote of all raters (ACR), mean over the scales; NaN where not known."""
+    """With the mean vote of the others, over all that they share; NaN where not known."""
     seconds: float
     """Median time a trial took."""
     out: str

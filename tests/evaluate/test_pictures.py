@@ -75,6 +75,8 @@ def test_flicker_is_the_acceleration_of_light() -> None:
     assert np.nanmax(flicker(brighter)) == pytest.approx(0, abs=1e-3)
     flickering = np.stack([face + 5 * (t % 2) for t in range(6)])
     assert np.nanmean(flicker(flickering)) == pytest.approx(10, abs=1e-3)
+    cut = np.concatenate([brighter[:3], 255 - brighter[3:]])
+    assert np.nanmax(flicker(cut)) > 20 and np.nanmax(flicker(cut, [3])) < 1e-3
     assert np.isnan(flicker(flickering)[[0, -1]]).all() and np.isnan(flicker(face[None])).all()
 
 

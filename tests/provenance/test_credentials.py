@@ -11,9 +11,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("c2pa", reason="needs the extra provenance")
 
+from lipcore.cli.provenance import show
 from lipcore.errors import ConfigError, MediaNotFoundError, ProvenanceError
 from lipcore.plan import check_render
 from lipcore.provenance.certificate import CERTIFICATE, PRIVATE_KEY, Identity, load_identity
@@ -233,3 +235,50 @@ def test_a_render_is_signed_shown_and_found_broken(
     flip(movie, signed.rfind(b"mdat") + 900)
     broken = lipcore("provenance", "show", movie, code=14)
     assert "is not what was signed" in broken.stderr and "CHANGED" in broken.stdout
+
+
+def test_a_chain_that_ends_in_its_root_is_not_self_signed(tmp_path: Path) -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    from lipcore.provenance import certificate
+
+    def name(text: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, text)])
+
+    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    root, own = name("An Authority"), name("A Studio")
+    signed = [
+        certificate._signed(certificate._builder(subject, root, of, root_key), root_key)
+        for subject, of in ((own, key), (root, root_key))
+    ]
+    pem = serialization.Encoding.PEM
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ))  # fmt: skip
+    for count in (1, 2):
+        (tmp_path / "chain.pem").write_bytes(b"".join(c.public_bytes(pem) for c in signed[:count]))
+        assert not load_identity(tmp_path / "chain.pem", tmp_path / "key.pem").self_signed
+
+
+@pytest.mark.parametrize("odd", [["a"], "text", 3, None])
+def test_what_others_signed_may_have_any_shape(
+    odd: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = video(tmp_path / "x.mp4")
+    manifest = {
+        "signature_info": {"common_name": "\x1b[31mX"},
+        "assertions": [
+            {"label": "org.lipcore.render", "data": odd},
+            {"label": "c2pa.actions", "data": odd},
+            {"label": "c2pa.actions.v2", "data": {"actions": [odd, {"digitalSourceType": "a/b"}]}},
+        ],
+    }
+    report = {"manifests": {"m": manifest}, "active_manifest": "m", "validation_state": "Valid"}
+    monkeypatch.setattr("lipcore.provenance.credentials._report", lambda *_: report)
+    found = read_credentials(made)
+    assert (dict(found.facts), found.source_type) == ({}, "b")
+    told = CliRunner().invoke(show, [str(made)])
+    assert told.exit_code == 0 and "?[31mX" in told.output and "\x1b" not in told.output

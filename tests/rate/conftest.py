@@ -85,11 +85,11 @@ class Served:
 
 
 @contextmanager
-def served(study: Path, port: int = 0) -> Iterator[Served]:
+def served(study: Path, port: int = 0, *options: str) -> Iterator[Served]:
     """``lipcore rate serve`` until the block ends, then SIGKILL."""
     process = subprocess.Popen(
         [sys.executable, "-m", "lipcore", "rate", "serve", str(study), "--port", str(port),
-         "--cache", str(study.parent / "cache")],
+         "--cache", str(study.parent / "cache"), *options],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ,
     )  # fmt: skip
     try:

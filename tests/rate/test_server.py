@@ -225,6 +225,21 @@ def test_new_raters_are_held_back_and_counted(write_study: Write) -> None:
     assert codes == [200] * 3 + [503] * 2
 
 
+def test_a_proxy_is_believed_only_where_one_was_named(
+    running: Served, write_study: Write
+) -> None:
+    claimed = {"x-forwarded-for": "203.0.113.9", "x-forwarded-proto": "https"}
+
+    def cookie(server: Served) -> str:
+        with client_of(server.url) as rater:
+            got = rater.post("/api/start", json={}, headers=claimed)
+            return got.headers["set-cookie"].lower()
+
+    assert "secure" not in cookie(running), "who comes without a proxy claims what they like"
+    with served(write_study(), 0, "--behind-proxy") as server:
+        assert "secure" in cookie(server)
+
+
 def test_one_allowance_an_address() -> None:
     def of(text: str) -> str:
         return address_of({"type": "http", "client": (text, 1)})
