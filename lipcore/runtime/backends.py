@@ -117,6 +117,11 @@ def find_backend(name: str, device: str) -> Backend:
         ConfigError: No backend has this name.
         DependencyError: It cannot run here.
     """
+    if name == "auto":
+        raise ConfigError(
+            "auto is settled by a render, and this is none",
+            hint=f"Name a backend: {', '.join(BACKENDS)}.",
+        )
     if name not in BACKENDS:
         raise ConfigError(
             f"no backend is called {name!r}", hint=f"Choose from: auto, {', '.join(BACKENDS)}."
