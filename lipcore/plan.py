@@ -22,7 +22,8 @@ from lipcore.media.video_encode import DEFAULT_CODECS, check_codec
 from lipcore.media.writers import VIDEO_SUFFIXES, plan_output
 from lipcore.models.device import check_device
 from lipcore.pipeline import check_chunk, choose_frames
-from lipcore.provenance.watermark import require_package
+from lipcore.provenance import watermark
+from lipcore.provenance.certificate import check_identity
 from lipcore.runtime.backends import find_backend
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shapes.curves import read_curves
@@ -223,14 +224,16 @@ def _check(plate: Plate, shot: Shot, config: RenderConfig, out: Path) -> Checked
     if config.backend != "auto":
         find_backend(config.backend, config.device)
     weights = find_weights(config.weights)
+    if config.watermark != NO_WATERMARK and config.watermark_method == "blocks":
+        watermark.require_package()
+    if config.provenance:
+        check_identity(config.certificate, config.private_key)
     frames = choose_frames(shot, plate)
     check_chunk(config, frames)
     read_strength(config, frames)
     if shot.holdout is not None:
         with HoldOut(shot.holdout, plate.info.display) as matte:
             matte.require(config.chunk or frames)
-    if config.watermark != NO_WATERMARK and config.watermark_method == "blocks":
-        require_package()
     target = plan_output(out, plate.info, deliver=config.deliver or "full", codec=config.codec)
     if target.suffix.lower() in VIDEO_SUFFIXES:
         check_codec(target, config.codec, 16)

@@ -111,7 +111,7 @@ class RenderConfig:
     is delivered to a compositor holds only what was asked for."""
     watermark_method: WatermarkMethod = "pattern"
     """``pattern`` outlasts strong compression and scaling and is found by its text; ``blocks``,
-    the paper's, can be read without the text, holds 4 letters, and is lost much sooner."""
+    the paper's, can be read without the text, holds 4 letters, and is erased by H.264."""
     provenance: bool = False
     """Sign what was made as content credentials (C2PA). Off by default, as pictures on their way
     to a compositor are not published yet: see ``.github/POLICY.md``."""

@@ -19,7 +19,9 @@ from lipcore.cli.main import cli
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "mediapipe", "cv2", "onnxruntime", "av", "OpenImageIO", "librosa", "skimage")
 LIGHT = ("lipcore", "lipcore.cli.main", "lipcore.config", "lipcore.errors", "lipcore.types",
-         "lipcore.shot", "lipcore.weights", "lipcore.cli.render", "lipcore.cli.demo")  # fmt: skip
+         "lipcore.shot", "lipcore.weights", "lipcore.cli.render", "lipcore.cli.demo",
+         "lipcore.cli.rate", "lipcore.cli.drill", "lipcore.rate.study",
+         "lipcore.rate.store")  # fmt: skip
 
 
 def _python(*arguments: str) -> subprocess.CompletedProcess[str]:

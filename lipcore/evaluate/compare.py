@@ -17,13 +17,17 @@ from lipcore.cache import Cache
 from lipcore.errors import FrameSizeError, MediaError, NoAudioError
 from lipcore.evaluate.figures import Figure, figures_of
 from lipcore.evaluate.judges import (
+    JUDGES,
     SYNC_SIDE,
     Clips,
     Features,
     Judge,
     SyncMouths,
     compare_features,
-    sync_squares,
+    cut_as_published,
+    detect_box,
+    steady_boxes,
+    sync_square,
 )
 from lipcore.evaluate.mouths import MouthMeter, cut_mouth, sharpness
 from lipcore.evaluate.offset import OffsetJudge
@@ -31,6 +35,7 @@ from lipcore.evaluate.pictures import identity_proxy, largest_outside, psnr, sea
 from lipcore.media.audio import fit_dialogue, load_dialogue
 from lipcore.media.color import ColorTransform
 from lipcore.media.plate import Plate, open_plate
+from lipcore.models.published.s3fd import S3FD
 from lipcore.models.published.syncnet import SyncNet
 from lipcore.report.finished import FinishedRender, find_renders
 from lipcore.report.measure import silent_frames
@@ -78,6 +83,8 @@ class Seen:
     fid: float
     fvd: float
     sync: SyncMouths | None
+    published_crop: bool
+    """SyncNet saw what S3FD found, not the crop by our mesh."""
 
 
 def evaluate_render(
@@ -137,7 +144,7 @@ def evaluate_render(
             progress=progress,
         )
         track = cover(select_speaker(tracks, speaker), frames)
-        judges = {kind: Judge.find(kind) for kind in ("syncnet", "inception", "i3d")}
+        judges = {kind: Judge.find(kind) for kind in JUDGES}
         seen = _look(
             made, plate, track, sidecar, judges, lambda n: progress("evaluate", n, count)
         )
@@ -224,17 +231,22 @@ def _look(
     clips = [Clips(judges["i3d"]) for _ in range(2)]
     sync = judges["syncnet"].network
     mouths = SyncMouths(sync, float(plate.info.rate)) if isinstance(sync, SyncNet) else None
-    squares = sync_squares(
-        np.concatenate([square[:, :468, :2].min(1), square[:, :468, :2].max(1)], axis=1)
-    )
+    known = np.concatenate([square[:, :468, :2].min(1), square[:, :468, :2].max(1)], axis=1)
+    boxes = None if mouths is None else _boxes(made, colors[1], known, judges["s3fd-syncnet"])
+    steady = steady_boxes(known if boxes is None else boxes)
     meter = MouthMeter()
     try:
         with closing(_pairs(made, plate, track.frames)) as pairs:
             for i, (old, new) in enumerate(pairs):
                 views = [FrameView(f, c, aspect) for f, c in zip((old, new), colors, strict=True)]
                 if mouths is not None:
-                    x, y, side = squares[i].tolist()
-                    mouths.add(i, partial(views[1].square, x, y, side, SYNC_SIDE))
+                    x, y, half = steady[i].tolist()
+                    if boxes is None:
+                        place = sync_square(x, y, half)
+                        mouths.add(i, partial(views[1].square, *place, size=SYNC_SIDE))
+                    else:
+                        shown = colors[1].tracking_picture(new.rgb)
+                        mouths.add(i, partial(cut_as_published, shown, x, y, half))
                 if np.isfinite(square[i]).all():
                     crop = crop_transform(square[i])
                     crops = [view.warp(crop, CROP_PX) for view in views]
@@ -257,8 +269,29 @@ def _look(
     return Seen(
         meshes[1], meshes[0], light[1], light[0], rows,
         compare_features(faces[0].finish(), faces[1].finish()),
-        compare_features(clips[0].found, clips[1].found), mouths,
+        compare_features(clips[0].found, clips[1].found), mouths, boxes is not None,
     )  # fmt: skip
+
+
+def _boxes(
+    made: Plate, color: ColorTransform, known: FloatArray, judge: Judge
+) -> FloatArray | None:
+    """``(N, 4)`` the faces that S3FD finds in the render; None without it, where it finds none,
+    or where pixels are not square or lie outside the display."""
+    info = made.info
+    if not isinstance(judge.network, S3FD) or info.pixel_aspect != 1:
+        return None
+    first, found = info.frames.first, []
+    for i, frame in enumerate(made.stream(FrameRange(first, first + len(known) - 1))):
+        if frame.window != info.display:
+            return None
+        seen = np.isfinite(known[i]).all()
+        found.append(
+            detect_box(judge.network, color.tracking_picture(frame.rgb), known[i])
+            if seen else np.full(4, np.nan, np.float32)
+        )  # fmt: skip
+    boxes: FloatArray = np.stack(found)
+    return boxes if np.isfinite(boxes).any() else None
 
 
 def _luma(picture: Any) -> FloatArray:

@@ -68,7 +68,7 @@ def figures_of(
     lag, fits = probe_offset(opening, real_opening)
     whole = "frames of the face crop"
     return (
-        *_sync(judges["syncnet"], score, offset),
+        *_sync(judges, seen.published_crop, score, offset),
         _distance("FID", judges["inception"], seen.fid, whole),
         _distance("FVD", judges["i3d"], seen.fvd, "clips of 16 frames of the face crop"),
         Figure("SSIM", _mean(curves["ssim"]), "higher", note="face crop"),
@@ -99,15 +99,22 @@ def figures_of(
     ), curves  # fmt: skip
 
 
-def _sync(judge: Judge, score: SyncScore | None, offset: SoundOffset | None) -> list[Figure]:
-    crop = "crop by the face mesh, 25 frames a second"
+def _sync(
+    judges: Mapping[str, Judge], published_crop: bool, score: SyncScore | None,
+    offset: SoundOffset | None,
+) -> list[Figure]:  # fmt: skip
     if score is not None:
         # The published crop is S3FD's: by our own mesh the names must say so.
-        known = "" if judge.official else ", other weights"
+        crop = "S3FD's crop" if published_crop else "crop by the face mesh"
+        crop = f"{crop}, 25 frames a second, no recompression"
+        used = [judges["syncnet"], *([judges["s3fd-syncnet"]] if published_crop else [])]
+        but = [] if published_crop else ["mesh crop"]
+        but += [] if all(j.official for j in used) else ["other weights"]
+        named = f" ({', '.join(but)})" if but else ""
         return [
-            Figure(f"LSE-D (mesh crop{known})", score.distance, "lower", note=crop),
-            Figure(f"LSE-C (mesh crop{known})", score.confidence, "higher", note=crop),
-            Figure(f"offset by SyncNet (mesh crop{known})", float(score.offset_frames), "near 0",
+            Figure(f"LSE-D{named}", score.distance, "lower", note=crop),
+            Figure(f"LSE-C{named}", score.confidence, "higher", note=crop),
+            Figure(f"offset by SyncNet{named}", float(score.offset_frames), "near 0",
                    note="frames at 25 a second that the sound lags"),
         ]  # fmt: skip
     nan = float("nan")

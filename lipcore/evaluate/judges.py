@@ -16,10 +16,13 @@ from lipcore.evaluate.frechet import frechet_distance
 from lipcore.evaluate.mfcc import mfcc
 from lipcore.evaluate.sync import SyncScore, score_sync
 from lipcore.models.published.importing import load_published
+from lipcore.models.published.s3fd import S3FD
 from lipcore.models.published.syncnet import RUN, SyncNet
 from lipcore.tracking.networks import Picture
 from lipcore.types import FloatArray
 
+JUDGES = ("syncnet", "s3fd-syncnet", "inception", "i3d")
+"""Kinds of published networks that figures ask for."""
 SYNC_RATE = 25
 """Frames a second that SyncNet knows."""
 SYNC_SIDE = 224
@@ -28,6 +31,7 @@ CLIP, CLIP_STEP = 16, 8
 _CEPSTRA_A_FRAME, _CEPSTRA_A_RUN = 4, 20
 _BATCH = 8
 _COARSE = 8
+_DETECTED_AT, _SURE, _SAME_FACE = 0.25, 0.9, 0.3
 
 
 @dataclass(slots=True)
@@ -174,15 +178,15 @@ class SyncMouths:
         return score_sync(np.stack(self.embedded[:runs]), np.concatenate(sounds))
 
 
-def sync_squares(boxes: FloatArray) -> FloatArray:
-    """What SyncNet's evaluation cuts around a face.
+def steady_boxes(boxes: FloatArray) -> FloatArray:
+    """Faces as SyncNet's evaluation steadies them.
 
     Args:
-        boxes: ``(N, 4)`` x0, y0, x1, y1 of the face; NaN where unknown.
+        boxes: ``(N, 4)`` x0, y0, x1, y1 of the face; NaN where unknown, not everywhere.
 
     Returns:
-        ``(N, 3)`` left, top and side: half the longer side of the box, its middle, both through
-        a median of 13 frames, then 1.4 of it to the left and right, 1 above and 1.8 below.
+        ``(N, 3)`` middle x and y, and half the longer side, each through a median of 13 frames
+        that counts what is beyond the ends as 0, as published.
     """
     from scipy.ndimage import median_filter
 
@@ -191,6 +195,51 @@ def sync_squares(boxes: FloatArray) -> FloatArray:
     whole = np.stack([np.interp(at, at[known], boxes[known, c]) for c in range(4)], axis=1)
     half = np.maximum(whole[:, 2] - whole[:, 0], whole[:, 3] - whole[:, 1]) / 2
     x, y = (whole[:, 0] + whole[:, 2]) / 2, (whole[:, 1] + whole[:, 3]) / 2
-    half, x, y = (median_filter(v, 13, mode="nearest") for v in (half, x, y))
-    squares: FloatArray = np.stack([x - 1.4 * half, y - half, 2.8 * half], axis=1)
-    return squares.astype(np.float32)
+    steady: FloatArray = np.stack(
+        [median_filter(v, 13, mode="constant") for v in (x, y, half)], axis=1
+    )
+    return steady.astype(np.float32)
+
+
+def sync_square(x: float, y: float, half: float) -> tuple[float, float, float]:
+    """Left, top and side of what SyncNet sees of a steadied face: 1.4 of its half side to the
+    left and right, 1 above and 1.8 below."""
+    return x - 1.4 * half, y - half, 2.8 * half
+
+
+def cut_as_published(picture: Picture, x: float, y: float, half: float) -> Picture:
+    """The same square in whole pixels, grey (110) beyond the picture; ``(224, 224, 3)``."""
+    grown = int(half * 1.8)
+    padded = np.pad(picture, ((grown, grown), (grown, grown), (0, 0)), constant_values=110)
+    x, y = x + grown, y + grown
+    rows = slice(max(0, int(y - half)), int(y + 1.8 * half))
+    part = padded[rows, max(0, int(x - 1.4 * half)) : int(x + 1.4 * half)]
+    return cv2.resize(part, (SYNC_SIDE, SYNC_SIDE)).astype(np.uint8)
+
+
+def detect_box(network: S3FD, picture: Picture, near: FloatArray) -> FloatArray:
+    """The face that S3FD finds, as SyncNet's evaluation asks it: at a quarter of the size, sure
+    to 0.9.
+
+    Args:
+        network: The detector.
+        picture: Of a whole frame.
+        near: ``(4,)`` x0, y0, x1, y1 where the face is known to be.
+
+    Returns:
+        ``(4,)`` of the surest face there; NaN where none is.
+    """
+    small = cv2.resize(picture, None, fx=_DETECTED_AT, fy=_DETECTED_AT)
+    seen = torch.from_numpy(small).permute(2, 0, 1)[None].float()
+    for row in network.detect(seen, least=_SURE)[0].numpy():
+        box: FloatArray = (row[:4] / _DETECTED_AT).astype(np.float32)
+        if _share(box, near) > _SAME_FACE:
+            return box
+    return np.full(4, np.nan, np.float32)
+
+
+def _share(one: FloatArray, other: FloatArray) -> float:
+    """Common area over the area of both together."""
+    low, high = np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])
+    common = float(np.prod(np.maximum(high - low, 0)))
+    return common / float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]) - common)

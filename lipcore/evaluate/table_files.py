@@ -6,18 +6,18 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from lipcore.evaluate.judges import Judge
 from lipcore.evaluate.table import number
-from lipcore.evaluate.tables import Table, TableSet
+from lipcore.evaluate.tables import Table, TableSet, published_hashes
 from lipcore.media.output_files import appearing
 from lipcore.report.page import heading, page, paragraph
 from lipcore.report.page import table as html_table
 
+_STYLE = "td:first-child, th:first-child { min-width: 190px; overflow-wrap: normal; }"
+
 
 def protocol_of(given: TableSet) -> str:
     """How the figures were taken, in one line."""
-    weights = {k: Judge.find(k).record for k in ("syncnet", "inception", "i3d", "wav2lip")}
-    told = ", ".join(f"{k} {r['sha256'][:12]}" for k, r in weights.items() if r)
+    told = ", ".join(f"{kind} {sha256[:12]}" for kind, sha256 in published_hashes().items())
     return (
         f"{len(given.clips)} clips, the first {given.seconds:g} s of each at its own rate and "
         "size; figures of the canonical face crop (256 px) of the plate, means over the clips; of "
@@ -62,7 +62,7 @@ def write_tables(tables: Sequence[Table], given: TableSet, folder: Path) -> list
             body = [[n, *map(number, values), better] for n, better, values in table.rows]
             body.append(["clips that failed", *map(str, table.failures), "lower"])
             parts += [heading(table.title), html_table(["figure", *table.methods, "better"], body)]
-        temporary.write_text(page("Evaluation", *parts), encoding="utf-8")
+        temporary.write_text(page("Evaluation", *parts, style=_STYLE), encoding="utf-8")
     return paths
 
 

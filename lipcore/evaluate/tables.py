@@ -3,6 +3,7 @@ protocol; every single evaluation is kept, so that a run that was stopped goes o
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -20,12 +21,13 @@ from lipcore.config import load_config
 from lipcore.errors import ConfigError, LipcoreError, MediaNotFoundError
 from lipcore.evaluate.baseline import first_frames, render_wav2lip
 from lipcore.evaluate.compare import evaluate_render
-from lipcore.evaluate.judges import Judge
+from lipcore.evaluate.judges import JUDGES, Judge
 from lipcore.evaluate.table import evaluation_facts
 from lipcore.media.audio import fit_dialogue, load_dialogue
 from lipcore.media.color import ColorTransform
-from lipcore.media.output_files import appearing
+from lipcore.media.output_files import appearing, output_error
 from lipcore.media.plate import open_plate
+from lipcore.models.published.importing import list_imported
 from lipcore.models.published.wav2lip import Wav2Lip
 from lipcore.pipeline import render_shot
 from lipcore.shot import RenderConfig, Shot, Synthesis
@@ -157,8 +159,11 @@ def run_tables(
         for condition in CONDITIONS
         for method in methods[condition]
     ]
-    folder.mkdir(parents=True, exist_ok=True)
-    bench = _Bench(given, folder, cache, cache_folder, wav2lip)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(error, folder) from error
+    bench = _Bench(given, folder, cache, cache_folder, wav2lip, published_hashes())
     found: dict[Run, dict[str, Any] | None] = {}
     for done, run in enumerate(runs, 1):
         try:
@@ -168,6 +173,12 @@ def run_tables(
             log(f"{given.clips[run.clip].plate.name}, {run.condition}, {run.method}: {error}")
         progress(done, len(runs))
     return [_table(c, methods[c], found, len(given.clips)) for c in CONDITIONS]
+
+
+def published_hashes() -> dict[str, str]:
+    """Of the published weights that figures and baselines take, those that were imported."""
+    found = list_imported()
+    return {k: r["sha256"] for k in (*JUDGES, "wav2lip") if (r := found[k]) is not None}
 
 
 def _methods(condition: str, given: TableSet, wav2lip: Judge) -> Iterator[str]:
@@ -186,22 +197,22 @@ class _Bench:
     cache: Cache
     cache_folder: Path | None
     wav2lip: Judge
+    weights: dict[str, str]
+    """Hashes of the published weights that take part."""
 
     def evaluation(self, run: Run) -> dict[str, Any]:
         """As it lies in the folder, or made now."""
         clip = self.given.clips[run.clip]
         dialogue, offset = self._sound(run, clip)
-        weights = {k: (Judge.find(k).record or {}).get("sha256")
-                   for k in ("syncnet", "inception", "i3d", "wav2lip")}  # fmt: skip
         key = make_key(
             _VERSION, __version__, run.method, run.condition, self.given.seconds, offset,
-            *(_identity(p) for p in (clip.plate, dialogue)), clip.speaker, weights,
+            *(_identity(p) for p in (clip.plate, dialogue)), clip.speaker, self.weights,
         )  # fmt: skip
         name = f"{run.clip + 1:02}_{run.condition}_{_file_name(run.method)}"
         kept = self.folder / f"{name}.json"
-        if kept.is_file():
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             facts = json.loads(kept.read_text(encoding="utf-8"))
-            if facts.get("key") == key:
+            if facts["key"] == key:
                 return dict(facts)
         picture = self._picture(run, clip, dialogue, offset, name, key)
         with open_plate(clip.plate) as plate:

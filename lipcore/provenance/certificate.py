@@ -85,6 +85,17 @@ def load_identity(certificate: Path | None, private_key: Path | None) -> Identit
     return Identity(chain, key_pem, algorithm, last.issuer == last.subject)
 
 
+def check_identity(certificate: Path | None, private_key: Path | None) -> None:
+    """What ``load_identity`` would find wrong with the user's files; nothing is made.
+
+    Raises:
+        ProvenanceError, DependencyError: See there.
+    """
+    require_package()
+    if certificate is not None and private_key is not None:
+        load_identity(certificate, private_key)
+
+
 def require_package() -> None:
     """Check that content credentials can be read and written here.
 

@@ -49,7 +49,9 @@ def report_lines(summary: StudySummary) -> list[str]:
     """The results as text for a terminal."""
     kept, began = len(summary.kept), len(summary.raters)
     lines = [f"{summary.study.title}: {kept} of {began} raters kept, {_votes(summary)} votes"]
-    for scale in summary.scales:
+    if not _votes(summary):
+        lines.append("Nobody who counts has answered yet.")
+    for scale in summary.scales if _votes(summary) else ():
         alpha = _number(scale.agreement)
         lines.append(f"\n{QUESTIONS[scale.scale][0]} (Krippendorff's alpha {alpha})")  # type: ignore[index]
         for system, found in scale.systems.items():

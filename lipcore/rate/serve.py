@@ -46,6 +46,7 @@ def serve_study(
         import uvicorn
 
         from lipcore.rate.app import make_app
+        from lipcore.rate.connections import PatientProtocol
     except ImportError as error:
         raise DependencyError(
             "rating needs starlette and uvicorn", hint='Run: pip install "lipcore[rate]"'
@@ -54,18 +55,19 @@ def serve_study(
 
     study = load_study(path)
     assert study.answers is not None  # load_study names them
-    with AnswerStore(study.answers, study) as store, _listen(host, port) as listening:
+    with _listen(host, port) as listening:
         videos = playable_videos(study.videos, cache, progress=progress)
-        config = uvicorn.Config(
-            make_app(study, store, videos), http="h11", ws="none", lifespan="off",
-            log_config=None, access_log=False, server_header=False, date_header=False,
-            limit_concurrency=_MOST_CONNECTIONS, timeout_keep_alive=_IDLE_S,
-            h11_max_incomplete_event_size=_LONGEST_HEAD, timeout_graceful_shutdown=_GRACE_S,
-        )
-        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-        shown = f"[{shown}]" if ":" in shown else shown
-        ready(f"http://{shown}:{listening.getsockname()[1]}/")
-        uvicorn.Server(config).run(sockets=[listening])
+        with AnswerStore(study.answers, study) as store:
+            config = uvicorn.Config(
+                make_app(study, store, videos), http=PatientProtocol, ws="none", lifespan="off",
+                log_config=None, access_log=False, server_header=False, date_header=False,
+                limit_concurrency=_MOST_CONNECTIONS, timeout_keep_alive=_IDLE_S,
+                h11_max_incomplete_event_size=_LONGEST_HEAD, timeout_graceful_shutdown=_GRACE_S,
+            )
+            shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+            shown = f"[{shown}]" if ":" in shown else shown
+            ready(f"http://{shown}:{listening.getsockname()[1]}/")
+            uvicorn.Server(config).run(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -73,8 +75,9 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=256)
     except (OSError, OverflowError) as error:
+        why = str(getattr(error, "strerror", None) or error).partition(" (while")[0]
         raise ConfigError(
-            f"{host}:{port} cannot be listened on ({getattr(error, 'strerror', None) or error})",
+            f"{host}:{port} cannot be listened on ({why})",
             hint="Choose another --port or --host.",
         ) from error
 

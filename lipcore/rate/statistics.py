@@ -128,7 +128,7 @@ def screen_by_correlation(
     Returns:
         The raters out: correlation over things, and over systems (NaN with too few).
 
-    Source: the correlation screening of ITU-T P.913 (2014, 11.4) and P.910. We differ where
+    Source: the correlation screening of ITU-T P.913, which P.910 took over. We differ where
     votes are few: who judged fewer than four things, or two raters alone, cannot be screened;
     whose votes do not vary at all has a correlation of 0.
     """

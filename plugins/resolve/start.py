@@ -17,6 +17,17 @@ from .screen import Console
 from .window import Window
 
 _POLL_S = 0.2
+_HELP = {
+    "dialogue": "sound file that begins with the timeline, track:NAME, or clips",
+    "mode": "takes, track or comp: how results are placed",
+    "clips": "all, current, pool, marked, or a clip colour",
+    "out": "folder of the frames, as a whole path",
+    "handles": "frames to render on either side of each cut",
+    "strength": "0 leaves the plate as it is, 1 follows the dialogue",
+    "weights": "name or folder of the networks",
+    "search": "folders to look for media in, parted by ;",
+    "path_map": "OLD=NEW starts of media paths, parted by ;",
+}
 
 
 def run_from_menu(given: Mapping[str, Any], clips: str = "") -> Report | None:
@@ -58,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for option in fields(Options):
         parser.add_argument(
-            f"--{option.name.replace('_', '-')}", metavar="TEXT",
+            f"--{option.name.replace('_', '-')}", metavar="TEXT", help=_HELP[option.name],
             choices=MODES if option.name == "mode" else None,
         )  # fmt: skip
     told = {k: v for k, v in vars(parser.parse_args(arguments)).items() if v is not None}

@@ -69,7 +69,7 @@ def _render(plate: str, line: str, out: str, cache: str, chunk: tuple[int, int] 
 
 def kill_renders(
     plate: Path, line: Path, folder: Path, *, frames: FrameRange, kills: int, workers: int,
-    chunk: int, seed: int = 0,
+    chunk: int, pause_s: float = 1.0, seed: int = 0,
 ) -> Outcome:  # fmt: skip
     """Render a shot in chunks while processes are killed.
 
@@ -81,6 +81,7 @@ def kill_renders(
         kills: How many processes are killed before the last are left in peace.
         workers: Processes at once.
         chunk: Frames a process.
+        pause_s: The longest wait between kills.
         seed: Of the moments.
     """
     rng = random.Random(seed)
@@ -103,7 +104,7 @@ def kill_renders(
             process = context.Process(target=_render, args=(*common, part, str(count)))
             process.start()
             running.append((part, process))
-        time.sleep(rng.uniform(0.0, 1.0) if killed < kills else 0.05)
+        time.sleep(rng.uniform(0.0, pause_s) if killed < kills else 0.05)
         if killed < kills and running:
             _, process = rng.choice(running)
             if process.is_alive():
@@ -144,6 +145,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=100)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--chunk", type=int, default=5)
+    parser.add_argument("--pause-s", type=float, default=3.0)
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="kills-"))
     try:
@@ -164,7 +166,7 @@ def main() -> None:
         start = time.monotonic()
         found = kill_renders(
             plate, folder / "line.wav", folder, frames=frames, kills=given.kills,
-            workers=given.workers, chunk=given.chunk,
+            workers=given.workers, chunk=given.chunk, pause_s=given.pause_s,
         )
         print(f"{found.kills} kills in {time.monotonic() - start:.0f} s: {found.written} frames "
               f"written for {found.frames}; unlike the undisturbed run: "

@@ -14,12 +14,22 @@ import lipcore
 from lipcore.cache import Cache
 from lipcore.errors import FrameSizeError
 from lipcore.evaluate.compare import Evaluation, evaluate_render
-from lipcore.evaluate.judges import Clips, Features, Judge, SyncMouths, sync_squares
+from lipcore.evaluate.judges import (
+    Clips,
+    Features,
+    Judge,
+    SyncMouths,
+    cut_as_published,
+    detect_box,
+    steady_boxes,
+    sync_square,
+)
 from lipcore.evaluate.mfcc import mfcc
 from lipcore.evaluate.sync import score_sync
 from lipcore.evaluate.table import table_text, write_evaluation
 from lipcore.models.published.importing import build_published, import_weights
 from lipcore.models.published.registry import PUBLISHED
+from lipcore.models.published.s3fd import S3FD, SYNCNET_NAMES
 from lipcore.models.published.syncnet import SyncNet
 
 
@@ -156,8 +166,64 @@ def test_the_square_of_syncnet_follows_the_face() -> None:
     boxes = np.tile(np.array([100, 200, 180, 300], np.float32), (30, 1))
     boxes[5] = np.nan
     boxes[9] = [0, 0, 500, 500]  # one wild box is ignored
-    squares = sync_squares(boxes)
-    assert np.allclose(squares, [140 - 70, 250 - 50, 140])
+    steady = steady_boxes(boxes)
+    assert np.allclose(steady, [140, 250, 50])
+    assert sync_square(*steady[0].tolist()) == pytest.approx((140 - 70, 250 - 50, 140))
+
+
+def test_the_published_cut_is_in_whole_pixels_and_grey_outside() -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
+    inside = cut_as_published(picture, 200, 140, 80)
+    assert np.array_equal(inside, picture[60:284, 88:312])  # 224 x 224: nothing is resampled
+    outside = cut_as_published(picture, 0, 140, 80)
+    assert (outside[:, :112] == 110).all()
+    assert np.array_equal(outside[:, 112:], picture[60:284, :112])
+
+
+def test_the_face_is_the_surest_that_lies_where_it_is_known_to_be() -> None:
+    class Two(S3FD):
+        def detect(self, pictures: torch.Tensor, *, least: float = 0.5) -> list[torch.Tensor]:
+            assert pictures.shape == (1, 3, 60, 80) and least == 0.9
+            return [torch.tensor([[50.0, 10, 70, 30, 0.99], [5, 10, 25, 30, 0.95]])]
+
+    picture = np.zeros((240, 320, 3), np.uint8)
+    with torch.device("meta"):
+        network = Two(dilated=True)
+    near = np.array([24, 44, 96, 118], np.float32)
+    assert detect_box(network, picture, near).tolist() == [20, 40, 100, 120]
+    assert np.isnan(detect_box(network, picture, near + 150)).all()
+
+
+def test_the_official_name_asks_for_the_published_crop(
+    portrait_plate: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(2)
+    for kind in ("syncnet", "s3fd-syncnet"):
+        names = {v: k for k, v in SYNCNET_NAMES.items()} if kind != "syncnet" else {}
+        weights = {}
+        for name, like in build_published(PUBLISHED[kind]).state_dict().items():
+            stem, _, leaf = name.rpartition(".")
+            many = like.dim() > 1
+            weights[f"{names.get(stem, stem)}.{leaf}"] = (
+                torch.randn(like.shape) * 0.02 if many else torch.rand(like.shape) + 0.5
+            )
+        torch.save(weights, tmp_path / f"{kind}.pth")
+        import_weights(kind, tmp_path / f"{kind}.pth")
+
+    def there(self: S3FD, pictures: torch.Tensor, *, least: float = 0.5) -> list[torch.Tensor]:
+        return [torch.tensor([[40.0, 15, 110, 105, 0.99]])]  # the face fills the portrait
+
+    monkeypatch.setattr(S3FD, "detect", there)
+    monkeypatch.setattr("lipcore.evaluate.judges._SAME_FACE", 0.01)
+    done = evaluate_render(portrait_plate, portrait_plate, dialogue=None, cache=Cache(cache))
+    assert not [f.name for f in done.figures if f.name.startswith("LSE")]  # no sound
+    line = tmp_path / "line.wav"
+    import soundfile
+
+    soundfile.write(line, np.random.default_rng(0).normal(size=16_000) * 0.1, 16_000)
+    done = evaluate_render(portrait_plate, portrait_plate, dialogue=line, cache=Cache(cache))
+    assert {"LSE-D", "LSE-C", "offset by SyncNet"} <= set(values(done))
+    assert len(done.protocol["weights"]["s3fd-syncnet"]) == 64
 
 
 def test_clips_of_sixteen_every_eight() -> None:

@@ -14,10 +14,12 @@ import pytest
 
 pytest.importorskip("c2pa", reason="needs the extra provenance")
 
-from lipcore.errors import MediaNotFoundError, ProvenanceError
+from lipcore.errors import ConfigError, MediaNotFoundError, ProvenanceError
+from lipcore.plan import check_render
 from lipcore.provenance.certificate import CERTIFICATE, PRIVATE_KEY, Identity, load_identity
 from lipcore.provenance.credentials import hash_content, hash_files, read_credentials, sign_outputs
 from lipcore.provenance.signing import spans
+from lipcore.shot import RenderConfig, Shot
 from lipcore.types import FrameRange
 
 FACTS = {"altered": "the mouth", "altered_frames": ["1-3"], "consent": "Vertrag Ä 12"}
@@ -152,6 +154,22 @@ def test_the_identity_of_the_machine_is_made_once_and_kept_secret(
         load_identity(other, other)
     with pytest.raises(ProvenanceError, match="cannot be read"):
         load_identity(folder / CERTIFICATE, tmp_path / "gone.pem")
+
+
+def test_a_dry_run_checks_who_will_sign_and_makes_nobody(
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    shot, out = Shot(portrait_plate, spoken_line), tmp_path / "out"
+    check_render(shot, RenderConfig(provenance=True), out)
+    assert not (tmp_path / "settings").exists()
+    gone = RenderConfig(
+        provenance=True, certificate=tmp_path / "gone.pem", private_key=tmp_path / "key.pem"
+    )
+    with pytest.raises(ProvenanceError, match=r"gone\.pem cannot be read"):
+        check_render(shot, gone, out)
+    with pytest.raises(ConfigError, match="go together"):
+        RenderConfig(certificate=tmp_path / "gone.pem")
 
 
 def test_who_signed_is_known_where_the_authority_is(identity: Identity, tmp_path: Path) -> None:

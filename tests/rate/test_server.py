@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import signal
 import socket
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import av
 import httpx
 import pytest
+import uvicorn
 
 from lipcore.rate.app import make_app
+from lipcore.rate.connections import PatientProtocol
 from lipcore.rate.guard import Limits, Pace, address_of
 from lipcore.rate.store import AnswerStore
 from lipcore.rate.study import load_study
@@ -178,12 +184,12 @@ def test_large_bodies_and_heads_are_refused(running: Served) -> None:
             continue  # the door was shut while we still spoke
         assert got.status_code == 413
     long = b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 200_000 + b"\r\n\r\n"
-    with suppress(ConnectionError):
+    with contextlib.suppress(ConnectionError):
         assert b" 400 " in _raw(running, long)[:40]
     assert httpx.get(running.url).status_code == 200, "and the server goes on"
 
 
-@contextmanager
+@contextlib.contextmanager
 def _limited(study: Path, limits: Limits) -> Iterator[Ask]:
     """The application in this process, where the machine's speed does not matter."""
     read = load_study(study)
@@ -243,3 +249,70 @@ def test_what_no_browser_plays_is_encoded(write_study: Write, tmp_path: Path) ->
         assert (picture.name, picture.pix_fmt, sound.name) == ("h264", "yuv420p", "aac")
         frames = [f.to_ndarray(format="gray") for f in got.decode(video=0)]
     assert len(frames) == 8 and abs(float(frames[0].mean()) - 90) < 3
+
+
+def test_what_cannot_be_served_leaves_nothing(write_study: Write, tmp_path: Path) -> None:
+    (tmp_path / "note.mp4").write_text("no video")
+    wrong = write_study(reference="", clips=[{"name": "c", "videos": {"plate": "note.mp4"}}])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for study, port, code in (
+            (wrong, 0, 3), (tmp_path / "none.yaml", 0, 2),
+            (write_study("right.yaml"), taken.getsockname()[1], 2),
+        ):  # fmt: skip
+            ended = subprocess.run(
+                [sys.executable, "-m", "lipcore", "rate", "serve", str(study), "--port", str(port)],
+                capture_output=True, text=True, timeout=120, check=False,
+            )
+            assert ended.returncode == code and "\nhint: " in ended.stderr, ended.stderr
+    assert not list(tmp_path.glob("*.sqlite*"))
+
+
+def test_an_interrupt_ends_it_with_what_was_kept(write_study: Write) -> None:
+    with served(write_study()) as server, client_of(server.url) as rater:
+        state = rater.post("/api/start", json={}).json()
+        token = {"x-lipcore-token": state["token"]}
+        rater.post("/api/answer", json=answer_of(state), headers=token)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(60) == 143
+
+
+def test_connections_are_not_held_for_nothing(
+    write_study: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PatientProtocol, "head_s", 2.0)
+    monkeypatch.setattr(PatientProtocol, "most_of_one", 3)
+    study = load_study(write_study())
+    assert study.answers is not None
+    with (
+        AnswerStore(study.answers, study) as store,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+    ):
+        app = make_app(study, store, {})
+        server = uvicorn.Server(uvicorn.Config(
+            app, http=PatientProtocol, ws="none", lifespan="off", log_config=None
+        ))  # fmt: skip
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        address = listening.getsockname()
+
+        def open_one() -> socket.socket:
+            return socket.create_connection(address, timeout=30)
+
+        try:
+            with open_one() as silent, open_one() as slow, open_one() as after:
+                slow.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+                after.sendall(b"GET /icon.svg HTTP/1.1\r\nHost: x\r\n\r\n")
+                with open_one() as fourth, contextlib.suppress(ConnectionResetError):
+                    assert fourth.recv(1) == b"", "more than its share"
+                for held in (silent, slow):
+                    assert held.recv(1) == b"", "held open for nothing"
+                got = b""
+                while part := after.recv(65536):
+                    got += part
+                assert got.startswith(b"HTTP/1.1 200") and got.endswith(b"</svg>\n")
+            with client_of(f"http://127.0.0.1:{address[1]}/") as rater:
+                assert rater.get("/").status_code == 200
+        finally:
+            server.should_exit = True
+            thread.join(30)
+    assert not PatientProtocol.held

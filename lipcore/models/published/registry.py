@@ -30,6 +30,8 @@ class PublishedNetwork:
     """Beginnings of names that belong to training."""
 
 
+_UNASKED = "(nothing here asks for it yet)"
+
 PUBLISHED = {
     one.kind: one
     for one in (
@@ -37,7 +39,7 @@ PUBLISHED = {
             "syncnet", "syncnet_v2.model", "LSE-C and LSE-D", "syncnet", "SyncNet"
         ),
         PublishedNetwork(
-            "s3fd", "s3fd-619a316812.pth", "the face boxes of Wav2Lip", "s3fd", "S3FD",
+            "s3fd", "s3fd-619a316812.pth", f"face boxes {_UNASKED}", "s3fd", "S3FD",
             sha256="619a316812",
         ),
         PublishedNetwork(
@@ -53,15 +55,16 @@ PUBLISHED = {
             "wav2lip", "wav2lip.pth or wav2lip_gan.pth", "the baseline", "wav2lip", "Wav2Lip"
         ),
         PublishedNetwork(
-            "taming", "the faceshq or imagenet_f16_1024 checkpoint", "a first stage", "taming",
-            "TamingVQGAN", leaves_out=("loss.",),
+            "taming", "the faceshq or imagenet_f16_1024 checkpoint", f"a first stage {_UNASKED}",
+            "taming", "TamingVQGAN", leaves_out=("loss.",),
         ),
         PublishedNetwork(
-            "tecogan", "TecoGAN_BD_iter500000.pth", "super-resolution of baselines", "tecogan",
+            "tecogan", "TecoGAN_BD_iter500000.pth", f"super-resolution {_UNASKED}", "tecogan",
             "TecoGAN",
         ),
         PublishedNetwork(
-            "gpen", "GPEN-BFR-512.pth", "face restoration", "gpen", "GPEN", (("size", 512),)
+            "gpen", "GPEN-BFR-512.pth", f"face restoration {_UNASKED}", "gpen", "GPEN",
+            (("size", 512),),
         ),
     )
 }  # fmt: skip

@@ -47,14 +47,16 @@ class S3FD(nn.Module):
     Layout of ``s3fd-619a316812.pth`` (Wav2Lip's ``s3fd.pth``): names and shapes of the class
     ``s3fd`` in ``face_detection/detection/sfd/net_s3fd.py`` of github.com/Rudrabha/Wav2Lip, which
     took it from face-alignment. ``dilated`` is the variant of ``sfd_face.pth`` in
-    github.com/joonson/syncnet_python (``detectors/s3fd/nets.py``), whose fc6 is dilated by 6 and
-    whose names are those of ``SYNCNET_NAMES``.
+    github.com/joonson/syncnet_python (``detectors/s3fd/nets.py``), whose fc6 is dilated by 6, whose
+    third grid is not cut off at an odd edge, which sees red first, and whose names are those of
+    ``SYNCNET_NAMES``.
 
     Source: Zhang et al., *S3FD: Single Shot Scale-invariant Face Detector*, 2017.
     """
 
     def __init__(self, *, dilated: bool = False) -> None:
         super().__init__()
+        self._dilated = dilated
         for name, (channels_in, channels_out) in _TRUNK.items():
             self.add_module(name, nn.Conv2d(channels_in, channels_out, 3, padding=1))
         around = {"padding": 6, "dilation": 6} if dilated else {"padding": 3}
@@ -75,7 +77,8 @@ class S3FD(nn.Module):
         """Scores and boxes.
 
         Args:
-            pictures: (B, 3, H, W) blue first, 0-255 less the published mean.
+            pictures: (B, 3, H, W) blue first (``dilated``: red first), 0-255 less the published
+                mean.
 
         Returns:
             Of each grid, the finest first: (B, 2, h, w) scores of no face and of a face before
@@ -84,7 +87,8 @@ class S3FD(nn.Module):
         seen, values = {}, pictures
         for name in _TRUNK:
             if name.endswith("_1") and name != "conv1_1":
-                values = F.max_pool2d(values, 2)
+                whole = self._dilated and name == "conv4_1"
+                values = F.max_pool2d(values, 2, ceil_mode=whole)
             values = F.relu(self.get_submodule(name)(values))
             if f"{name}_norm" in _HEADS:
                 seen[f"{name}_norm"] = self.get_submodule(f"{name}_norm")(values)
@@ -114,7 +118,10 @@ class S3FD(nn.Module):
         """
         mean = pictures.new_tensor(_MEAN_BGR)[None, :, None, None]
         rows: list[list[Tensor]] = [[] for _ in pictures]
-        for level, (scores, boxes) in enumerate(self(pictures.flip(1) - mean)):
+        ordered = pictures.flip(1) - mean
+        if self._dilated:
+            ordered = ordered.flip(1)
+        for level, (scores, boxes) in enumerate(self(ordered)):
             step = 4 * 2**level
             sure = scores.softmax(1)[:, 1]
             for b, y, x in (sure > max(least, 0.05)).nonzero().tolist():

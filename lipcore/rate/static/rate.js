@@ -104,8 +104,8 @@ function makeScreen(address, k, pair) {
   video.onloadedmetadata = () => {
     if (video.videoHeight) box.style.setProperty("--ratio", video.videoWidth / video.videoHeight);
   };
-  video.onplay = () => box.classList.remove("idle");
-  video.onpause = () => box.classList.add("idle");
+  video.onplay = () => { box.classList.remove("idle"); hint(); };
+  video.onpause = () => { box.classList.add("idle"); hint(); };
   video.onended = () => {
     one.seen = true; label.textContent = "Play again"; box.classList.add("idle", "seen");
     plays++;
@@ -186,6 +186,8 @@ function lock() {
 
 function hint() {
   const seen = screens.every((s) => s.seen), playing = screens.some((s) => !s.video.paused);
+  // On a phone the picture is large while it plays, and leaves room for the answers after.
+  $("trial").classList.toggle("watching", playing || !seen);
   $("hint").textContent = !$("problem").hidden ? "This video does not seem to play."
     : seen ? (NARROW.matches ? "Tap the picture to play it again."
       : screens.length > 1 ? "Space plays both again, F the first, S the second."
