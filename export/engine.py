@@ -163,20 +163,6 @@ def build_named(
     }
 
 
-def plan_engine(onnx: Path, graph: Graph) -> EnginePlan:
-    """Parse an ONNX file and count its layers; builds nothing, needs no GPU.
-
-    Raises:
-        DependencyError: No TensorRT is installed.
-        ExportError: It cannot be parsed.
-    """
-    trt = find_library().module
-    logger = trt.Logger(trt.Logger.ERROR)
-    builder = trt.Builder(logger)
-    network, _parser = _parse(trt, builder, logger, onnx, graph)
-    return _plan(network, graph)
-
-
 def check_machine(gpus: tuple[str, ...]) -> Library:
     """The library, where it can build for these kinds of GPU on this machine.
 

@@ -93,7 +93,7 @@ def _write_openvino(graph: Graph, path: Path, precision: Precision, weights: Wei
 
     if precision == "int8":
         quantized = write_graph(graph, path.parent, "onnx", "int8", weights)
-        model = openvino.convert_model(str(quantized))
+        model = openvino.Core().read_model(quantized)
         quantized.unlink()
     else:
         model = convert(graph, _example(graph))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,35 +14,32 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from lipcore import __version__
 from lipcore.analysis import ShotAnalysis, analyse, hold_gaps
-from lipcore.cache import Cache, make_key
+from lipcore.cache import Cache
 from lipcore.errors import ConfigError, NoFaceError, OutOfMemoryError
-from lipcore.media.audio import fit_dialogue, load_dialogue, read_sound
 from lipcore.media.color import ColorTransform
 from lipcore.media.holdout import HoldOut, hold_out, with_mattes
 from lipcore.media.plate import Plate, open_plate
-from lipcore.media.writers import VIDEO_SUFFIXES, FrameWriter, open_writer
-from lipcore.models.checkpoint import hash_file
+from lipcore.media.writers import FrameWriter, open_writer
 from lipcore.models.device import check_device, is_out_of_memory
 from lipcore.provenance.certificate import load_identity
 from lipcore.provenance.output_mark import MarkedRenderer, OutputMark
 from lipcore.provenance.signing import sign_render
-from lipcore.runtime.backends import BACKENDS
+from lipcore.render_facts import parameter_key, picture_name, sidecar_settings, sidecar_stem
 from lipcore.runtime.choose import settle_backend
 from lipcore.shapes.asked import ask_shapes
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shot import NO_WATERMARK, RenderConfig, Shot
+from lipcore.shot_sound import begin_of, fitted_dialogue, played_sound
 from lipcore.sidecar import write_sidecars
 from lipcore.stream import BackgroundSink, ordered_map
 from lipcore.strength import read_strength
 from lipcore.synthesis.choose import choose_renderer
 from lipcore.synthesis.interface import MouthRenderer
 from lipcore.synthesis.targets import build_targets
-from lipcore.types import Dialogue, FaceTrack, FloatArray, Frame, FrameRange, Patch
-from lipcore.weights import WeightsSet, find_weights
+from lipcore.types import FaceTrack, FloatArray, Frame, FrameRange, Patch
+from lipcore.weights import find_weights
 
-_NOT_OF_PIXELS = ("provenance", "certificate", "private_key", "consent")
 _FADE_FRAMES = 3
 """Over this many frames the mouth fades where the face comes or goes within a scene."""
 
@@ -133,30 +128,36 @@ def render_shot(
     """
     listener = listener or SilentListener()
     clock = _Clock()
-    check_device(config.device)
-    torch.manual_seed(config.seed)
-    weights = find_weights(config.weights)
-    config = settle_backend(config, weights, listener.log)
-    basis = ShapeBasis.load(weights)
-    identity = None
-    if config.provenance:
-        identity = load_identity(config.certificate, config.private_key)
     with contextlib.ExitStack() as stack:
-        plate = stack.enter_context(plate or open_plate(
-            shot.plate, rate=shot.rate, colorspace=shot.colorspace, missing=config.missing_frame
-        ))  # fmt: skip
-        frames = choose_frames(shot, plate)
-        _check_chunk(config, frames)
+        if plate is not None:
+            stack.enter_context(plate)
         # What cannot work shall fail now, not after minutes of tracking.
-        dialogue = _dialogue_of(shot, config, plate, frames)
+        check_device(config.device)
+        torch.manual_seed(config.seed)
+        weights = find_weights(config.weights)
+        config = settle_backend(config, weights, listener.log)
+        basis = ShapeBasis.load(weights)
+        identity = None
+        if config.provenance:
+            identity = load_identity(config.certificate, config.private_key)
+        if plate is None:
+            plate = stack.enter_context(open_plate(
+                shot.plate, rate=shot.rate, colorspace=shot.colorspace,
+                missing=config.missing_frame,
+            ))  # fmt: skip
+        frames = choose_frames(shot, plate)
+        check_chunk(config, frames)
+        dialogue = fitted_dialogue(shot, config, plate.info, frames)
+        begin_s = begin_of(shot, config, plate.info, frames)
         strength = read_strength(config, frames)
         matte = None
         if shot.holdout is not None:
             matte = stack.enter_context(HoldOut(shot.holdout, plate.info.display))
-        key = _parameter_key(shot, config, plate, weights, matte)
+            matte.require(config.chunk or frames)
+        key = parameter_key(shot, config, plate, frames, weights, matte)
         with open_writer(
             out, plate.info, deliver=config.deliver, codec=config.codec,
-            sound=_sound_of(shot, plate), sound_offset_s=_begin_of(shot, config, plate, frames),
+            sound=played_sound(shot, plate), sound_offset_s=begin_s,
             parameter_hash=key, overwrite=config.overwrite, frames=frames, chunk=config.chunk,
         ) as writer:
             color = ColorTransform.of_plate(plate)
@@ -168,6 +169,7 @@ def render_shot(
                     plate, frames, speaker=shot.speaker, color=color, basis=basis,
                     cache=Cache(config.cache), progress=listener.progress,
                 )
+            stack.callback(analysis.bank.close)
             track, strength, held = _apply_policies(
                 analysis.track, strength, config, frames, listener
             )
@@ -192,11 +194,11 @@ def render_shot(
             with clock.time("render"):
                 due = config.chunk or frames
                 done = render_frames(plate, due, renderer, matte, writer, config, listener)
-        stem = _stem_of(writer.outputs[0], shot.plate)
-        settings = _settings(shot, config, renderer, weights, key)
+        stem = sidecar_stem(writer.outputs[0], shot.plate)
+        settings = sidecar_settings(shot, config, renderer.name, weights, key)
         sidecars = () if config.chunk is not None else write_sidecars(
             stem,
-            picture=_picture_name(writer.outputs, frames),
+            picture=picture_name(writer.outputs[0]),
             info=plate.info,
             track=track,
             targets=targets,
@@ -204,7 +206,7 @@ def render_shot(
             sources=renderer.sources,
             held=held,
             settings=settings,
-            sound_begin_s=_begin_of(shot, config, plate, frames),
+            sound_begin_s=begin_s,
         )
         if identity is not None and config.chunk is None:
             drawn = np.flatnonzero(targets.present & (targets.strength > 0)) + frames.first
@@ -240,6 +242,20 @@ def choose_frames(shot: Shot, plate: Plate) -> FrameRange:
     return shot.frames
 
 
+def check_chunk(config: RenderConfig, frames: FrameRange) -> None:
+    """Check that a chunk is a part of the shot.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    chunk = config.chunk
+    if chunk is not None and not (chunk.first in frames and chunk.last in frames):
+        raise ConfigError(
+            f"the chunk {chunk} is not all in the frames of the shot, {frames}",
+            hint="A chunk is a part of what --frames asks for.",
+        )
+
+
 def analyse_shot(
     shot: Shot, config: RenderConfig, *, listener: RenderListener | None = None
 ) -> ShotAnalysis:
@@ -257,15 +273,6 @@ def analyse_shot(
             plate, choose_frames(shot, plate), speaker=shot.speaker,
             color=ColorTransform.of_plate(plate), basis=ShapeBasis.load(weights),
             cache=Cache(config.cache), progress=listener.progress,
-        )
-
-
-def _check_chunk(config: RenderConfig, frames: FrameRange) -> None:
-    chunk = config.chunk
-    if chunk is not None and not (chunk.first in frames and chunk.last in frames):
-        raise ConfigError(
-            f"the chunk {chunk} is not all in the frames of the shot, {frames}",
-            hint="A chunk is a part of what --frames asks for.",
         )
 
 
@@ -318,105 +325,6 @@ def _values_of(track: FaceTrack, analysis: ShotAnalysis, basis: ShapeBasis) -> F
 
     square = to_square(track.landmarks, track.pixel_aspect)
     return basis.measure(square, neutral=analysis.neutral)[0]
-
-
-def _dialogue_of(
-    shot: Shot, config: RenderConfig, plate: Plate, frames: FrameRange
-) -> Dialogue | None:
-    """The sound, as long as the picture; None where curves drive the mouth."""
-    if shot.shapes is not None:
-        return None
-    assert shot.dialogue is not None  # checked by Shot
-    return fit_dialogue(
-        load_dialogue(shot.dialogue),
-        Fraction(len(frames)) / plate.info.rate,
-        short=config.audio_short,
-        long=config.audio_long,
-        offset_s=_begin_of(shot, config, plate, frames),
-    )
-
-
-def _begin_of(shot: Shot, config: RenderConfig, plate: Plate, frames: FrameRange) -> Fraction:
-    """Seconds after the first rendered frame at which the dialogue begins.
-
-    A dialogue is laid at the first rendered frame; the plate's own sound stays where it is.
-    """
-    offset = Fraction(config.offset_frames).limit_denominator(10_000) / plate.info.rate
-    if _speaks_itself(shot):
-        offset -= Fraction(frames.first - plate.info.frames.first) / plate.info.rate
-    return offset
-
-
-def _speaks_itself(shot: Shot) -> bool:
-    return shot.dialogue is None or shot.dialogue.resolve() == shot.plate.resolve()
-
-
-def _sound_of(shot: Shot, plate: Plate) -> tuple[FloatArray, int] | None:
-    """The sound of a video output: the dialogue, or the plate's own under ``shapes``."""
-    if shot.dialogue is not None:
-        return read_sound(shot.dialogue)
-    return read_sound(shot.plate) if plate.info.has_audio else None
-
-
-def _parameter_key(
-    shot: Shot, config: RenderConfig, plate: Plate, weights: WeightsSet, matte: HoldOut | None
-) -> str:
-    """A hash of all that a finished frame depends on."""
-    ignored = {"overwrite", "workers", "cache", "device", "chunk", *_NOT_OF_PIXELS}
-    settings = {
-        f.name: getattr(config, f.name)
-        for f in dataclasses.fields(config)
-        if f.name not in ignored
-    }
-    files = [None if p is None else hash_file(p) for p in
-             (shot.dialogue, shot.shapes, config.strength_curve)]
-    networks = [(kind, hash_file(weights.file(kind))) for kind in weights.kinds()]
-    if weights.adaptation is not None:
-        networks.append(("adaptation", hash_file(weights.adaptation)))
-    if matte is not None:
-        files.append(matte.content_key())
-    return make_key(
-        __version__, plate.content_key(), plate.info.rate, plate.info.colorspace, shot.speaker,
-        BACKENDS[config.backend].version(), shot.frames, sorted(settings.items(), key=str), files,
-        networks,
-    )
-
-
-def _settings(
-    shot: Shot, config: RenderConfig, renderer: MouthRenderer, weights: WeightsSet, key: str
-) -> dict[str, object]:
-    """What the sidecar says of the render."""
-    plain = {k: v for k, v in dataclasses.asdict(config).items()
-             if v is not None and k != "private_key"}
-    return {
-        **{k: str(v) if isinstance(v, Path) else v for k, v in plain.items()},
-        "dialogue": None if shot.dialogue is None else str(shot.dialogue),
-        "shapes": None if shot.shapes is None else str(shot.shapes),
-        "speaker": shot.speaker,
-        "holdout": None if shot.holdout is None else str(shot.holdout),
-        "synthesis": renderer.name,
-        "weights_sha256": {kind: hash_file(weights.file(kind)) for kind in weights.kinds()},
-        "parameters": key,
-    }
-
-
-def _stem_of(first: Path, plate: Path) -> Path:
-    """Where the sidecars go: beside the picture, under its name without the frame number."""
-    if first.suffix.lower() in VIDEO_SUFFIXES:
-        return first.with_suffix("")
-    return first.with_name(re.sub(r"[._]?-?\d+$", "", first.stem) or plate.stem)
-
-
-def _picture_name(outputs: tuple[Path, ...], frames: FrameRange) -> str:
-    """The picture as Nuke reads it."""
-    first = outputs[0]
-    if first.suffix.lower() in VIDEO_SUFFIXES:
-        return str(first)
-    digits = re.search(r"(\d+)$", first.stem)
-    if digits is None:
-        return str(first)
-    stem = first.stem[: digits.start()] + "#" * len(digits[1])
-    return str(first.with_name(stem + first.suffix))
 
 
 @dataclass

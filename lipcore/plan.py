@@ -13,20 +13,22 @@ import numpy as np
 from lipcore.analysis import tracks_key
 from lipcore.cache import Cache
 from lipcore.errors import MediaError, MissingFrameError, NoFaceError
-from lipcore.media.audio import fit_dialogue, load_dialogue
+from lipcore.media.audio import load_dialogue
 from lipcore.media.color import ColorTransform
 from lipcore.media.holdout import HoldOut
 from lipcore.media.locate import frame_path
 from lipcore.media.plate import Plate, open_plate
+from lipcore.media.video_encode import DEFAULT_CODECS, check_codec
 from lipcore.media.writers import VIDEO_SUFFIXES, plan_output
 from lipcore.models.device import check_device
-from lipcore.pipeline import choose_frames
+from lipcore.pipeline import check_chunk, choose_frames
 from lipcore.provenance import watermark
 from lipcore.provenance.certificate import check_identity
 from lipcore.runtime.backends import find_backend
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shapes.curves import read_curves
 from lipcore.shot import NO_WATERMARK, RenderConfig, Shot
+from lipcore.shot_sound import fitted_dialogue
 from lipcore.strength import read_strength
 from lipcore.tracking.detect import FaceDetector
 from lipcore.tracking.head import crop_transform
@@ -227,10 +229,14 @@ def _check(plate: Plate, shot: Shot, config: RenderConfig, out: Path) -> Checked
     if config.provenance:
         check_identity(config.certificate, config.private_key)
     frames = choose_frames(shot, plate)
+    check_chunk(config, frames)
     read_strength(config, frames)
     if shot.holdout is not None:
-        HoldOut(shot.holdout, plate.info.display).close()
+        with HoldOut(shot.holdout, plate.info.display) as matte:
+            matte.require(config.chunk or frames)
     target = plan_output(out, plate.info, deliver=config.deliver or "full", codec=config.codec)
+    if target.suffix.lower() in VIDEO_SUFFIXES:
+        check_codec(target, config.codec, 16)
     sound = _plan_sound(shot, config, plate.info, frames, weights)
     return CheckedRender(plate.info, frames, target, sound)
 
@@ -246,9 +252,8 @@ def _plan_sound(
         text = f"curves {shot.shapes}: frames {curves.frames} at {_rate_text(curves.rate)}"
         return text, None, "the curves must hold every frame of the picture"
     assert shot.dialogue is not None  # checked by Shot
-    sound = load_dialogue(shot.dialogue)
-    fit_dialogue(sound, picture, short=config.audio_short, long=config.audio_long)
-    length = sound.duration_s
+    length = load_dialogue(shot.dialogue).duration_s
+    fitted_dialogue(shot, config, info, frames)
     text = f"{shot.dialogue} ({float(length):.2f} s)"
     facts = f"sound {float(length):.2f} s, picture {float(picture):.2f} s"
     if length < picture - Fraction(1, 24):
@@ -405,9 +410,6 @@ def _faces_text(sample: tuple[SampledFrame, ...]) -> str:
 def _kind_of(target: Path, info: PlateInfo, config: RenderConfig) -> str:
     suffix = target.suffix.lower()
     if suffix in VIDEO_SUFFIXES:
-        from lipcore.media.video_encode import DEFAULT_CODECS, check_codec
-
-        check_codec(target, config.codec, 16)
         return f"video, {config.codec or DEFAULT_CODECS[suffix]}"
     if config.deliver == "patch":
         return "EXR, the mouth alone"

@@ -12,6 +12,7 @@ from lipcore.errors import ConfigError
 from lipcore.types import FrameRange
 
 Deliver = Literal["full", "patch", "video"]
+"""The whole plate with the new mouth in it; only the mouth, as EXR; or a video file."""
 NoFace = Literal["hold", "passthrough", "error"]
 Synthesis = Literal["auto", "shot", "adapted", "latent"]
 Detail = Literal["none", "transport", "bank"]
@@ -64,7 +65,7 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class RenderConfig:
-    """How a shot is rendered; every field has the same name on the command line."""
+    """How a shot is rendered; options of the command line have the names of the fields."""
 
     deliver: Deliver | None = None
     """``full`` frames, the ``patch`` alone, or a ``video``; None follows the output's name."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import soundfile
 
-from lipcore.errors import ConfigError, DialogueLengthError, NoFaceError
+from lipcore.errors import ConfigError, DialogueLengthError, MissingFrameError, NoFaceError
 from lipcore.pipeline import render_shot
-from lipcore.plan import plan_render
+from lipcore.plan import check_render, plan_render
 from lipcore.shot import RenderConfig, Shot
 from lipcore.types import FrameRange
 
@@ -112,6 +114,28 @@ def test_what_a_render_would_refuse_is_refused(
         plan_render(Shot(portrait_plate, spoken_line), patch, tmp_path / "a.mov")
     with pytest.raises(ConfigError):
         plan_render(Shot(portrait_plate, spoken_line, speaker="loudest"), config, tmp_path)
+    with pytest.raises(ConfigError, match="chunk"):
+        apart = replace(config, chunk=FrameRange(1010, 1020))
+        plan_render(Shot(portrait_plate, spoken_line), apart, tmp_path)
+    matte = tmp_path / "matte"
+    matte.mkdir()
+    for number in (1001, 1002):
+        cv2.imwrite(str(matte / f"m.{number}.png"), np.zeros((480, 640), np.uint8))
+    with pytest.raises(MissingFrameError, match="no frame 1003"):
+        plan_render(Shot(portrait_plate, spoken_line, holdout=matte), config, tmp_path)
+    early = replace(config, offset_frames=-6, audio_short="error")
+    with pytest.raises(DialogueLengthError):
+        plan_render(Shot(portrait_plate, spoken_line), early, tmp_path)
+
+
+def test_jobs_are_refused_a_codec_that_the_file_cannot_hold(
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, config: RenderConfig
+) -> None:
+    with pytest.raises(ConfigError, match="prores4444"):
+        check_render(
+            Shot(portrait_plate, spoken_line), replace(config, codec="prores4444"),
+            tmp_path / "a.mp4",
+        )
 
 
 def test_speaker_of_a_tracked_shot(

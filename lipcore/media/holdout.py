@@ -15,7 +15,7 @@ from lipcore.media.decoder import DecodedImage, IsolatedDecoder
 from lipcore.media.exr_format import read_header
 from lipcore.media.locate import FoundSequence, locate_sequence
 from lipcore.media.plate import Plate, open_plate
-from lipcore.types import FloatArray, Patch, Window
+from lipcore.types import FloatArray, FrameRange, Patch, Window
 
 _ALPHA = ("A", "a", "alpha", "Alpha")
 
@@ -64,6 +64,27 @@ class HoldOut:
         """A hash of what the matte holds."""
         return self._plate.content_key()
 
+    def require(self, frames: FrameRange) -> None:
+        """Check that every frame has its matte.
+
+        Raises:
+            MissingFrameError: The first that has none.
+        """
+        if self._still is not None:
+            return
+        there = self._plate.info.frames if self._files is None else self._files.files
+        absent = next((number for number in frames if number not in there), None)
+        if absent is not None:
+            raise self._missing(absent)
+
+    def _missing(self, number: int) -> MissingFrameError:
+        return MissingFrameError(
+            f"the matte {self._path} has no frame {number}",
+            hint="Render the matte over all frames of the shot.",
+            path=str(self._path),
+            frame=number,
+        )
+
     def close(self) -> None:
         """Let go of files and processes."""
         self._plate.close()
@@ -93,12 +114,7 @@ class HoldOut:
             frame = self._plate.read(number)
             return self._placed(frame.rgb[..., 0], frame.window)
         if number not in self._files.files:
-            raise MissingFrameError(
-                f"the matte {self._path} has no frame {number}",
-                hint="Render the matte over all frames of the shot.",
-                path=str(self._path),
-                frame=number,
-            )
+            raise self._missing(number)
         return self._image(self._files.files[number])
 
     def _alpha_speaks(self, found: FoundSequence) -> bool:

@@ -241,18 +241,13 @@ class VideoWriter(FrameWriter):
 
     def _prepare_folder(self) -> None:
         """Keep segments of the same parameters, throw others away."""
-        stamp = self._folder / _STAMP
-        wanted = json.dumps({"stamp": self._stamp, "codec": self._codec, "crf": self._crf})
-        while True:
-            with contextlib.suppress(OSError):
-                if stamp.read_text("utf-8") == wanted:
-                    return
+        while not self._is_stamped():
             if self._folder.exists():
                 self._throw_away()
             # The folder appears with its stamp in it: other chunks may begin at this moment.
             making = Path(tempfile.mkdtemp(prefix=f".{self._path.name}.", dir=self._path.parent))
             try:
-                (making / _STAMP).write_text(wanted, "utf-8")
+                (making / _STAMP).write_text(self._segments_stamp(), "utf-8")
                 making.chmod(0o777 & ~_umask())
                 making.rename(self._folder)
             except OSError as error:
@@ -260,6 +255,16 @@ class VideoWriter(FrameWriter):
                     raise
             finally:
                 shutil.rmtree(making, ignore_errors=True)
+
+    def _segments_stamp(self) -> str:
+        return json.dumps({"stamp": self._stamp, "codec": self._codec, "crf": self._crf})
+
+    def _is_stamped(self) -> bool:
+        """Whether the folder's segments were made from the same parameters."""
+        try:
+            return (self._folder / _STAMP).read_text("utf-8") == self._segments_stamp()
+        except OSError:
+            return False
 
     def _throw_away(self) -> None:
         """Remove segments of other parameters, unless somebody is writing them."""
@@ -269,8 +274,12 @@ class VideoWriter(FrameWriter):
         self._lock.release()
         self._lock = None
         whole = FrameLock(self._path, self._frames)
-        shutil.rmtree(self._folder, ignore_errors=True)
-        whole.release()
+        try:
+            # Another chunk may have thrown them away meanwhile, and finished its own.
+            if self._folder.exists() and not self._is_stamped():
+                shutil.rmtree(self._folder)
+        finally:
+            whole.release()
         self._lock = FrameLock(self._path, self._chunk)
 
     @contextlib.contextmanager

@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 from lipcore.errors import ConfigError, OutputNotWritableError
 from lipcore.media.locate import IMAGE_SUFFIXES
+from lipcore.shot import Deliver
 from lipcore.types import FloatArray, Frame, FrameRange, Patch, PlateInfo
-
-Deliver = Literal["full", "patch", "video"]
-"""The whole plate with the new mouth in it; only the mouth, as EXR; or a video file."""
 
 PARAMETERS = "lipcore:parameters"
 """Attribute that holds the parameter hash of a finished frame."""

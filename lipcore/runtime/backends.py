@@ -26,7 +26,7 @@ class Backend:
 
     name: str
     packages: tuple[tuple[str, str], ...]
-    """(module to import, distribution whose version counts); any one of ``tensorrt``'s will do."""
+    """(module to import, distribution that usually brings it), all of them needed."""
     install: str
     """The line that installs what is needed; empty for what lipcore always has."""
     module: str
@@ -46,9 +46,15 @@ class Backend:
 
     def version(self) -> str:
         """Versions of what computes, for hashes and manifests."""
-        return " ".join(
-            f"{name}-{importlib.metadata.version(name)}" for _, name in self.packages
-        )
+        return " ".join(f"{name}-{_version_of(module, name)}" for module, name in self.packages)
+
+
+def _version_of(module: str, distribution: str) -> str:
+    """Builds for other devices are other distributions of the same module."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return str(importlib.import_module(module).__version__)
 
 
 _ONNX = (("onnxruntime", "onnxruntime"), ("onnx", "onnx"), ("onnxscript", "onnxscript"))
@@ -111,6 +117,11 @@ def find_backend(name: str, device: str) -> Backend:
         ConfigError: No backend has this name.
         DependencyError: It cannot run here.
     """
+    if name == "auto":
+        raise ConfigError(
+            "auto is settled by a render, and this is none",
+            hint=f"Name a backend: {', '.join(BACKENDS)}.",
+        )
     if name not in BACKENDS:
         raise ConfigError(
             f"no backend is called {name!r}", hint=f"Choose from: auto, {', '.join(BACKENDS)}."

@@ -138,7 +138,8 @@ def _measure(
             runner.run(*inputs)
             times.append(time.perf_counter() - start)
     except Exception as error:  # each runtime raises its own
-        return Measured(name, None, None, f"it failed ({str(error).splitlines()[0]})")
+        said = str(error).strip() or type(error).__name__
+        return Measured(name, None, None, f"it failed ({said.splitlines()[0]})")
     steps = max(
         float(np.abs(a - b).max()) * (spec.steps_a_unit or 255.0)
         for a, b, spec in zip(made, expected, graph.outputs, strict=True)

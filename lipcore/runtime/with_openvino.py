@@ -36,15 +36,22 @@ def _core() -> Any:
 def convert(graph: Graph, inputs: tuple[torch.Tensor, ...]) -> Any:
     """The graph as an OpenVINO model, its sides as ``graph`` states them.
 
+    ``openvino.convert_model`` does the same, but reports each use to its maker.
+
     Args:
         graph: What to convert.
         inputs: An example of each input; it is run once.
     """
     import openvino
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
+    front = FrontEndManager().load_by_framework("pytorch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer, on what parity checks settle
-        model = openvino.convert_model(graph.module, example_input=inputs)
+        # It must live until the model is converted.
+        decoder = TorchScriptPythonDecoder(graph.module, example_input=inputs)
+    model = front.convert(front.load(decoder))
     shapes = {}
     for port, spec in zip(model.inputs, graph.inputs, strict=True):
         port.get_tensor().set_names({spec.name})

@@ -13,12 +13,15 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from lipcore import __version__
+from lipcore.cache import make_key
 from lipcore.errors import FaceError
 from lipcore.media.audio import fit_dialogue
-from lipcore.media.locate import frame_path
+from lipcore.media.locate import frame_path, locate_sequence
 from lipcore.media.output_files import appearing, output_error
 from lipcore.media.plate import open_plate
 from lipcore.pipeline import RenderListener, RenderResult, render_shot
+from lipcore.render_facts import frame_settings
 from lipcore.shot import RenderConfig, Shot
 from lipcore.timeline.outcome import (
     FIRST_FRAME,
@@ -158,11 +161,20 @@ def _asked(shot: ShotPlan, dub: Dialogue, rate: Fraction, config: RenderConfig) 
     chosen = _config_of(shot, config)
     said = {
         "media": str(shot.media), "numbers": list(shot.numbers), "speaker": shot.settings.speaker,
-        "missing_frame": shot.missing_frame,
-        "strength": chosen.strength, "offset_frames": chosen.offset_frames,
+        "lipcore": __version__, "media_is": _stamp(shot.media), "weights": chosen.weights,
+        "settings": {name: str(value) for name, value in frame_settings(chosen).items()},
         "dialogue": hashlib.sha256(_cut_dialogue(shot, dub, rate)).hexdigest(),
     }
     return json.dumps(said)
+
+
+def _stamp(media: Path | None) -> str:
+    """A hash of sizes and times of a take's files: a plate that was rendered anew is another."""
+    assert media is not None
+    found = locate_sequence(media)
+    files = [media] if found is None else list(found.files.values())
+    facts = [path.stat() for path in files]
+    return make_key(*((f.st_size, f.st_mtime_ns) for f in facts))
 
 
 def _cut_dialogue(shot: ShotPlan, dub: Dialogue, rate: Fraction) -> bytes:

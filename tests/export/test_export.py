@@ -208,7 +208,7 @@ def test_tensorrt_says_what_is_missing(tiny_networks: Path, tmp_path: Path) -> N
         (["base", "--to", "torchscript", "--precision", "int8"], 2, "int8 is not made for"),
         (["base", "--to", "onnx", "--gpu", "SM89"], 2, "belongs to tensorrt"),
         (["base", "--to", "cat"], 2, "made for one shot"),
-        (["base", "--to", "onnx", "--check"], 11, "no manifest"),
+        (["base", "--to", "onnx", "--check"], 13, "no manifest"),
     ],
 )
 def test_what_the_command_refuses(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -69,7 +70,7 @@ def planned(
 
 
 def test_a_finished_shot_is_believed_for_what_it_was_made_from(
-    planned: tuple[ShotPlan, Dialogue, Path, RenderConfig],
+    planned: tuple[ShotPlan, Dialogue, Path, RenderConfig], portrait_plate: Path
 ) -> None:
     shot, dub, out, config = planned
     (made,) = render_shots([shot], dub, _RATE, out, config, SilentListener())
@@ -94,6 +95,13 @@ def test_a_finished_shot_is_believed_for_what_it_was_made_from(
     assert not kept(replace(shot, missing_frame="hold"))
     assert not kept(dub=Dialogue(np.roll(dub.samples, 800)))
     assert kept(dub=Dialogue(np.pad(dub.samples, (0, 16_000))))  # beyond the shot's end
+    assert not kept(config=replace(config, feather=0.2))
+    assert kept(config=replace(config, workers=1))
+    (source, *_) = sorted(portrait_plate.parent.glob("*.exr"))
+    times = source.stat()
+    os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns + 10**9))  # rendered anew
+    assert not kept()
+    os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
     hidden = made.file(1004).rename(made.file(1004).with_suffix(".away"))
     assert not kept()
     hidden.rename(made.file(1004))
