@@ -1,10 +1,12 @@
-"""Looks at a timeline's file before a parser does: OpenTimelineIO's overflows its stack on a
-file that nests a few thousand deep, and takes the process with it.
+"""Looks at a timeline's file before a parser does: OpenTimelineIO's takes the process with it
+where brackets do not match, or nest a few thousand deep.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -26,8 +28,8 @@ def check_timeline(path: Path) -> None:
         path: A ``.otio``, ``.otioz`` or ``.otiod``, or another format's file.
 
     Raises:
-        ConfigError: It is larger, or nested deeper, than can be read; or a ``.otioz`` is no
-            archive of a timeline, or unpacks to more than can be held.
+        ConfigError: It is larger, or nested deeper, than can be read, or is no JSON; or a
+            ``.otioz`` is no archive of a timeline, or unpacks to more than can be held.
     """
     try:
         suffix = path.suffix.lower()
@@ -50,6 +52,13 @@ def check_timeline(path: Path) -> None:
             f"{path.name} nests more than {MOST_DEPTH} deep, as no timeline does",
             hint="Export the timeline again.", path=str(path),
         )
+    try:
+        json.loads(content.decode("utf-8-sig"))
+    except ValueError as error:
+        raise ConfigError(
+            f"{path.name} cannot be read: {error}", hint="Export the timeline again.",
+            path=str(path),
+        ) from error
 
 
 def _unpacked(path: Path) -> bytes:
@@ -60,7 +69,8 @@ def _unpacked(path: Path) -> bytes:
             with archive.open(_CONTENT) as file:
                 content = file.read(MOST_BYTES + 1)
     except (
-        zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, NotImplementedError, EOFError,
+        zipfile.BadZipFile, zlib.error, struct.error, ValueError, KeyError, RuntimeError,
+        NotImplementedError, EOFError,
     ) as error:  # fmt: skip
         raise ConfigError(
             f"{path.name} is no bundle of a timeline ({' '.join(str(error).split())})",

@@ -81,6 +81,18 @@ def test_depth_is_bounded(name: str, tmp_path: Path) -> None:
         read(name, opening * 100_000, tmp_path)
 
 
+def test_brackets_that_do_not_match_end_no_process(tmp_path: Path) -> None:
+    """OpenTimelineIO 0.18's parser ends in a segmentation fault on such a file."""
+    whole = TARGETS["otio"].seeds[1]
+    at = whole.index(b'"color": null,', len(whole) * 2 // 3) + len(b'"color": null,')
+    read("otio", whole[:at] + b'\n ],\n "kind": "Video"}]}}', tmp_path)
+
+
+def test_a_bundle_whose_names_are_no_text_is_refused(tmp_path: Path) -> None:
+    packed = TARGETS["otioz"].seeds[0]
+    read("otioz", packed.replace(b"content.otio", b"content\x83otio"), tmp_path)
+
+
 def test_a_bundle_reaches_nothing_outside_itself(tmp_path: Path) -> None:
     folder = tmp_path / "given"
     folder.mkdir()
