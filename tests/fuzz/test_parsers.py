@@ -84,8 +84,8 @@ def test_depth_is_bounded(name: str, tmp_path: Path) -> None:
 def test_brackets_that_do_not_match_end_no_process(tmp_path: Path) -> None:
     """OpenTimelineIO 0.18's parser ends in a segmentation fault on such a file."""
     whole = TARGETS["otio"].seeds[1]
-    at = whole.index(b'"color": null,', len(whole) * 2 // 3) + len(b'"color": null,')
-    read("otio", whole[:at] + b'\n ],\n "kind": "Video"}]}}', tmp_path)
+    at = whole.index(b'"media_references"', whole.index(b'"LinearTimeWarp'))
+    read("otio", whole[:at] + b'],\n "kind": "Video"\n }\n ]\n }\n}', tmp_path)
 
 
 def test_a_bundle_whose_names_are_no_text_is_refused(tmp_path: Path) -> None:
