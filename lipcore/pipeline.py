@@ -194,6 +194,8 @@ def render_shot(
             with clock.time("render"):
                 due = config.chunk or frames
                 done = render_frames(plate, due, renderer, matte, writer, config, listener)
+            for note in writer.notes:
+                listener.log(note)
         stem = sidecar_stem(writer.outputs[0], shot.plate)
         settings = sidecar_settings(shot, config, renderer.name, weights, key)
         sidecars = () if config.chunk is not None else write_sidecars(
