@@ -1,5 +1,8 @@
-"""Looks at a timeline's file before a parser does: OpenTimelineIO's takes the process with it
-where brackets do not match, or nest a few thousand deep.
+"""Looks at a timeline's file before this process parses it.
+
+OpenTimelineIO's parser ends in a segmentation fault on files that nest a few thousand deep,
+and on some objects that lack a value. So depth is counted first, and a child process has
+to survive the file.
 """
 
 from __future__ import annotations
@@ -7,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -19,6 +24,13 @@ MOST_DEPTH = 1000
 """Brackets within brackets; twelve nested stacks have about 60."""
 _MARKS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 _CONTENT = "content.otio"
+_TRY_S = 300.0
+_TRY = """
+import contextlib, sys
+import opentimelineio
+with contextlib.suppress(Exception):
+    opentimelineio.adapters.read_from_file(sys.argv[1])
+"""
 
 
 def check_timeline(path: Path) -> None:
@@ -28,8 +40,9 @@ def check_timeline(path: Path) -> None:
         path: A ``.otio``, ``.otioz`` or ``.otiod``, or another format's file.
 
     Raises:
-        ConfigError: It is larger, or nested deeper, than can be read, or is no JSON; or a
-            ``.otioz`` is no archive of a timeline, or unpacks to more than can be held.
+        ConfigError: It is larger, or nested deeper, than can be read, is no JSON, or ends the
+            parser; or a ``.otioz`` is no archive of a timeline, or unpacks to more than can be
+            held.
     """
     try:
         suffix = path.suffix.lower()
@@ -59,6 +72,24 @@ def check_timeline(path: Path) -> None:
             f"{path.name} cannot be read: {error}", hint="Export the timeline again.",
             path=str(path),
         ) from error
+    _try_parser(path)
+
+
+def _try_parser(path: Path) -> None:
+    """Let a child process parse the file; errors that the parser raises itself are not for here."""
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-I", "-c", _TRY, str(path)], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_TRY_S, check=False,
+        )  # fmt: skip
+        survived = ended.returncode == 0
+    except subprocess.TimeoutExpired:
+        survived = False
+    if not survived:
+        raise ConfigError(
+            f"{path.name} ends the parser of OpenTimelineIO: it is damaged",
+            hint="Export the timeline again.", path=str(path),
+        )
 
 
 def _unpacked(path: Path) -> bytes:
