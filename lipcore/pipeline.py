@@ -135,7 +135,6 @@ def render_shot(
         check_device(config.device)
         torch.manual_seed(config.seed)
         weights = find_weights(config.weights)
-        config = settle_backend(config, weights, listener.log)
         basis = ShapeBasis.load(weights)
         identity = None
         if config.provenance:
@@ -154,6 +153,7 @@ def render_shot(
         if shot.holdout is not None:
             matte = stack.enter_context(HoldOut(shot.holdout, plate.info.display))
             matte.require(config.chunk or frames)
+        config = settle_backend(config, weights, listener.log)  # measures: after cheap checks
         key = parameter_key(shot, config, plate, frames, weights, matte)
         with open_writer(
             out, plate.info, deliver=config.deliver, codec=config.codec,
