@@ -27,6 +27,7 @@ from lipcore.farm.session import (
 )
 from lipcore.farm.task import parse_settings, worker_params
 from lipcore.pipeline import render_shot
+from lipcore.provenance import certificate
 from lipcore.shot import RenderConfig, Shot
 from lipcore.types import FrameRange
 from lipcore.worker.requests import parse_request
@@ -141,11 +142,13 @@ def test_a_bundle_says_what_a_farm_must_know(studio: Path) -> None:
 
 
 def test_only_the_last_step_signs_and_the_key_is_never_copied(
-    studio: Path, tiny_networks: Path
+    studio: Path, tiny_networks: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(tiny_networks, studio / "nets")
-    for name in ("who.pem", "key.pem"):
-        (studio / name).write_text("PEM")
+    monkeypatch.setattr(certificate, "config_folder", lambda: studio / "config")
+    certificate.load_identity(None, None)  # makes one
+    shutil.copy(studio / "config" / "signing" / certificate.CERTIFICATE, studio / "who.pem")
+    shutil.copy(studio / "config" / "signing" / certificate.PRIVATE_KEY, studio / "key.pem")
     bundle = _bundle(
         studio, "plate: plate, dialogue: line.wav, out: done, provenance: true, "
         "certificate: who.pem, private-key: key.pem, consent: 'contract 12', watermark: shot7, "

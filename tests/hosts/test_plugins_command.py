@@ -77,8 +77,10 @@ def test_what_was_changed_is_neither_overwritten_nor_deleted(tmp_path: Path) -> 
 def test_a_list_that_points_outside_is_not_believed(tmp_path: Path) -> None:
     install("nuke", tmp_path)
     path = tmp_path / "lipcore" / "lipcore-files.json"
-    path.write_text(path.read_text().replace('"menu.py"', '"../../secret"'))
-    assert "../../secret" not in read_list(tmp_path / "lipcore")
+    assert '"lipcore/menu.py"' in path.read_text()
+    path.write_text(path.read_text().replace('"lipcore/menu.py"', '"../../secret"'))
+    listed = read_list(PLUGINS["nuke"], tmp_path)
+    assert listed and "../../secret" not in listed
 
 
 def test_files_of_an_earlier_version_go(tmp_path: Path) -> None:
@@ -90,7 +92,7 @@ def test_files_of_an_earlier_version_go(tmp_path: Path) -> None:
     old = folder / "lipcore_plugins/nuke/old.py"
     old.write_text("x = 1\n")
     told = json.loads((folder / "lipcore-files.json").read_text())
-    name = "lipcore_plugins/nuke/old.py"
+    name = "lipcore/lipcore_plugins/nuke/old.py"
     told["files"][name] = hashlib.sha256(old.read_bytes()).hexdigest()
     (folder / "lipcore-files.json").write_text(json.dumps(told))
     assert old in install("nuke", tmp_path).removed and not old.exists()
