@@ -110,8 +110,10 @@ def test_the_tracker_sees_the_mouth_that_was_asked(folder: Path) -> None:
     assert 0.8 < np.polyfit(truth, seen, 1)[0] < 1.6
     shut = truth < 0.002
     assert shut.sum() >= 2 and truth.max() > 0.05
-    # Shut lips of 128 pixels a face are read as 0.014 to 0.025 apart.
-    assert np.median(seen[shut]) < 0.02 and seen[shut].max() < 0.25 * seen.max()
+    # Since the warp sends corners all their way, shut lips are read up to 0.0245 apart, for
+    # 0.0195 before: a sixth of a pixel in this crop.
+    assert np.median(seen[shut]) < 0.016
+    assert seen[shut].max() < 0.026 < 0.25 * seen.max()
     assert np.corrcoef(clip.truth["width"], lip_width(clip.plate_landmarks))[0, 1] > 0.5
 
 
