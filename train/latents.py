@@ -27,7 +27,7 @@ from lipcore.tracking.head import INNER_LIP_MIDDLE
 from lipcore.types import FloatArray
 
 from .data import AugmentConfig, Clip, recolor
-from .loop import native_bf16
+from .precision import native_bf16
 
 _CACHE_BYTES = 20 * 2**30
 _LATENTS_FORMAT = 1

@@ -27,6 +27,7 @@ from lipcore.models.checkpoint import save_network
 from lipcore.models.processes import mean_over_processes
 
 from .data import Clip
+from .precision import Chosen, choose_precision, make_precision
 from .runfolder import RunFolder, code_fingerprint, data_fingerprint
 
 if TYPE_CHECKING:
@@ -141,7 +142,8 @@ class Trainer:
             )
         if self.loop.threads:
             torch.set_num_threads(self.loop.threads)
-        self.fabric = _make_fabric(self._precision())
+        self.precision = choose_precision(self.loop.precision)
+        self.fabric = _make_fabric(self.precision)
         self.fabric.launch()
         torch.manual_seed(self.loop.seed)
         self.step = 0
@@ -173,12 +175,6 @@ class Trainer:
             "step": self.step, "version": __version__, "code": code_fingerprint(),
             "data": data_fingerprint(clips), "processes": self.fabric.world_size,
         }
-
-    def _precision(self) -> Any:
-        chosen = self.loop.precision
-        if chosen == "auto":
-            chosen = "bf16" if native_bf16() else "32"
-        return "bf16-mixed" if chosen == "bf16" else "32-true"
 
     @property
     def progress(self) -> float:
@@ -336,7 +332,7 @@ class Trainer:
         record = {
             "recipe": type(self.recipe).__name__, "steps": self.step,
             "seconds": round(self.seconds), "batch_size": self.loop.batch_size,
-            "processes": self.fabric.world_size, "precision": self._precision(),
+            "processes": self.fabric.world_size, "precision": self.precision,
             "scores": dict(scores), "settings": to_mapping(self.config),
             "history": self.history, **self.recipe.record(),
         }
@@ -376,7 +372,7 @@ class _StepBatches(torch.utils.data.Dataset[Batch]):
         return self.recipe.draw(rng, progress)
 
 
-def _make_fabric(precision: Any) -> Fabric:
+def _make_fabric(precision: Chosen) -> Fabric:
     """Fabric over what torchrun started, or else over the GPUs of this machine."""
     from lightning.fabric import Fabric
     from lightning.fabric.strategies.ddp import DDPStrategy
@@ -388,7 +384,7 @@ def _make_fabric(precision: Any) -> Fabric:
     nodes = count // local if local else 1
     return Fabric(
         accelerator="auto", strategy=strategy, devices=local or "auto", num_nodes=nodes,
-        precision=precision,
+        plugins=make_precision(precision),
     )
 
 
@@ -398,11 +394,3 @@ def unwrap(network: nn.Module) -> nn.Module:
     while isinstance(wrapped := getattr(inner, "module", None), nn.Module):
         inner = wrapped
     return inner
-
-
-def native_bf16() -> bool:
-    """Whether the machine multiplies bfloat16 in hardware (detected, not assumed)."""
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(probe and probe())

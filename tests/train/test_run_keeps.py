@@ -79,7 +79,7 @@ def test_bf16_is_the_arithmetic_and_not_the_weights(
     assert seen == {torch.bfloat16}
     assert {p.dtype for p in network.parameters()} == {torch.float32}
     record = load_header(tmp_path / "run" / "vqgan_pose.safetensors")["record"]
-    assert record["precision"] == "bf16-mixed"
+    assert record["precision"] == "bf16"
 
 
 def test_scalars_and_pictures_go_to_tensorboard_the_first_picture_early(
