@@ -26,7 +26,8 @@ class DiscriminatorConfig:
 
 
 class PatchDiscriminator(nn.Module):
-    """(B, 3, H, W) -> (B, 1, about H / 2**levels, about W / 2**levels), high where real
+    """(B, 3, H, W) -> (B, 1, about H / 2**levels, about W / 2**levels), high where real; and
+    the features of its levels
 
     Source: Isola et al., *Image-to-Image Translation with Conditional Adversarial Networks*,
     2017; group instead of batch normalisation, as batches are small.
@@ -50,7 +51,12 @@ class PatchDiscriminator(nn.Module):
         layers.append(nn.Conv2d(width, 1, 4, padding=1))
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Judge."""
-        out: Tensor = self.layers(pictures)
-        return out
+    def forward(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Judge; gives the judgement, and what each level saw on the way to it."""
+        seen: list[Tensor] = []
+        out = pictures
+        for layer in self.layers:
+            out = layer(out)
+            if isinstance(layer, nn.LeakyReLU):
+                seen.append(out)
+        return out, seen

@@ -125,12 +125,12 @@ class InnerMouthRecipe(Recipe):
             judge = self.learned["discriminator"]
             whole = torch.cat([made * inside + lips * (1 - inside), inside], 1)
             judge.requires_grad_(False)
-            fooled = generator_hinge(judge(whole).float())
+            fooled = generator_hinge(judge(whole)[0].float())
             judge.requires_grad_(True)
             loss = loss + c.adversarial_weight * fooled
             trainer.update("inner_mouth", loss)
-            real = judge(torch.cat([lips, inside], 1)).float()
-            judged = discriminator_hinge(real, judge(whole.detach()).float())
+            real = judge(torch.cat([lips, inside], 1))[0].float()
+            judged = discriminator_hinge(real, judge(whole.detach())[0].float())
             trainer.update("discriminator", judged)
             logged |= {"fooled": fooled, "judged": judged}
         else:

@@ -6,6 +6,8 @@ mean over processes is what one process would have got.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -43,6 +45,17 @@ def discriminator_hinge(real: Tensor, fake: Tensor) -> Tensor:
 def generator_hinge(fake: Tensor) -> Tensor:
     """What a network pays for places that the discriminator takes as made."""
     return -fake.mean()
+
+
+def feature_loss(made: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """How far the levels of a discriminator see made and real pictures apart, as the mean over
+    levels of the absolute difference.
+
+    Source: Wang et al., *High-Resolution Image Synthesis and Semantic Manipulation with
+    Conditional GANs*, 2018, equation 4.
+    """
+    parts = [F.l1_loss(a.float(), b.detach().float()) for a, b in zip(made, real, strict=True)]
+    return torch.stack(parts).mean()
 
 
 def balance(reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor) -> Tensor:

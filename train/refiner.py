@@ -21,6 +21,7 @@ from .discriminator import DiscriminatorConfig, PatchDiscriminator
 from .loop import Batch, LoopConfig, Recipe, Trainer
 from .losses import (
     discriminator_hinge,
+    feature_loss,
     generator_hinge,
     gradient_loss,
     mouth_psnr,
@@ -43,6 +44,8 @@ class RefinerRecipeConfig:
     mouth_gain: float = 4.0
     adversarial_from: float = 0.3
     adversarial_weight: float = 0.02
+    feature_weight: float = 0.02
+    """Weight of the difference in what the adversary's levels see, counted with it."""
 
 
 class RefinerRecipe(Recipe):
@@ -101,13 +104,16 @@ class RefinerRecipe(Recipe):
         if trainer.progress >= c.adversarial_from:
             judge = self.learned["discriminator"]
             judge.requires_grad_(False)
-            fooled = generator_hinge(judge(made).float())
+            answer, seen = judge(made)
+            with torch.no_grad():
+                _, wanted = judge(crops)
             judge.requires_grad_(True)
-            loss = loss + c.adversarial_weight * fooled
+            fooled, unlike = generator_hinge(answer.float()), feature_loss(seen, wanted)
+            loss = loss + c.adversarial_weight * fooled + c.feature_weight * unlike
             trainer.update("refiner", loss)
-            judged = discriminator_hinge(judge(crops).float(), judge(made.detach()).float())
+            judged = discriminator_hinge(judge(crops)[0].float(), judge(made.detach())[0].float())
             trainer.update("discriminator", judged)
-            logged |= {"fooled": fooled, "judged": judged}
+            logged |= {"fooled": fooled, "features": unlike, "judged": judged}
         else:
             trainer.update("refiner", loss)
         return {"loss": loss, **logged}

@@ -21,6 +21,7 @@ from .loop import Batch, LoopConfig, Recipe, Trainer, unwrap
 from .losses import (
     balance,
     discriminator_hinge,
+    feature_loss,
     generator_hinge,
     gradient_loss,
     mouth_psnr,
@@ -51,6 +52,8 @@ class VQGANFaceConfig:
     adversarial_from: float = 0.7
     """Share of the run after which the adversary counts; 1 or more for never."""
     adversarial_weight: float = 0.1
+    feature_weight: float = 0.0
+    """Weight of the difference in what the adversary's levels see, counted with it."""
 
     def __post_init__(self) -> None:
         if self.patch_px % self.network.factor:
@@ -101,12 +104,19 @@ class VQGANFace(Recipe):
         if trainer.progress >= c.adversarial_from:
             judge = self.learned["discriminator"]
             judge.requires_grad_(False)
-            fooled = generator_hinge(judge(made).float())
-            judge.requires_grad_(True)
+            answer, seen = judge(made)
+            fooled = generator_hinge(answer.float())
             pull = balance(reconstruction, fooled, used.decoder.last_layer)
             loss = loss + c.adversarial_weight * pull * fooled
+            if c.feature_weight:
+                with torch.no_grad():
+                    _, wanted = judge(crops)
+                unlike = feature_loss(seen, wanted)
+                loss = loss + c.feature_weight * unlike
+                logged |= {"features": unlike}
+            judge.requires_grad_(True)
             trainer.update("vqgan_face", loss)
-            judged = discriminator_hinge(judge(crops).float(), judge(made.detach()).float())
+            judged = discriminator_hinge(judge(crops)[0].float(), judge(made.detach())[0].float())
             trainer.update("discriminator", judged)
             logged |= {"fooled": fooled, "judged": judged, "pull": pull}
         else:

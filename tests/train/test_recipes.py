@@ -43,7 +43,7 @@ def make(kind: str, folder: Path, weights: Path, **loop: object) -> tuple[Recipe
     if kind == "vqgan_face":
         c1 = VQGANFaceConfig(
             TINY.vqgan_face, SMALL, STILL, steps, patch_px=16, patch_until=0.3,
-            adversarial_from=0.7,
+            adversarial_from=0.7, feature_weight=0.1,
         )
         return VQGANFace(c1, data), c1
     if kind == "vqgan_pose":
@@ -149,17 +149,20 @@ def test_a_recipe_lowers_its_loss(
     assert (tmp_path / "run" / "samples" / "000030.png").stat().st_size > 100
 
 
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+@pytest.mark.parametrize("kind", ["vqgan_face", "refiner"])
 def test_the_adversary_takes_part_when_its_time_comes(
-    prepared: Path, tiny_weights: Path, tmp_path: Path
+    kind: str, precision: str, prepared: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
-    recipe, config = make("vqgan_face", prepared, tiny_weights, max_steps=10)
+    recipe, config = make(kind, prepared, tiny_weights, max_steps=10, precision=precision)
     before = [p.detach().clone() for p in recipe.learned["discriminator"].parameters()]
     trainer = Trainer(recipe, config, tmp_path / "run")
     trainer.run()
     after = list(recipe.learned["discriminator"].parameters())
     assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
-    assert "judged" not in lines[0] and any("judged" in line for line in lines)
+    assert "judged" not in lines[0]
+    assert any("judged" in line and "features" in line for line in lines)
 
 
 def test_the_generator_may_hear_an_expert(
