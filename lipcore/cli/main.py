@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from lipcore import __version__
+from lipcore.cli.allocator import settle_allocator
 from lipcore.errors import ConfigError, LipcoreError
 
 _COMMANDS = {
@@ -78,6 +79,7 @@ def _on_terminate(number: int, frame: object) -> NoReturn:
 def main() -> None:
     """Run the command line; errors end it with one line, a hint, and a code of their own."""
     signal.signal(signal.SIGTERM, _on_terminate)
+    settle_allocator()
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     debug = "--debug" in sys.argv
