@@ -148,6 +148,6 @@ def _tell_stream(bench: StreamBench) -> None:
     click.echo(
         "- The stream kept up."
         if bench.held
-        else "- The stream fell behind: a push must take less than a frame lasts. Make the "
-        "pictures smaller (--side), or let other programs end."
+        else "- The stream fell behind: a push must take less than a frame lasts on average. Make "
+        "the pictures smaller (--side), or let other programs end."
     )

@@ -67,8 +67,9 @@ BACKENDS: dict[str, Backend] = {
     for backend in (
         Backend("torch", _TORCH, "", f"{_HERE}.with_torch"),
         Backend("torch-bf16", _TORCH, "", f"{_HERE}.with_torch"),
-        # It compiles anew in every process: never worth it unasked.
+        # They compile anew in every process: never worth it unasked.
         Backend("torch-compile", _TORCH, "", f"{_HERE}.with_torch", picked=False),
+        Backend("torch-compile-bf16", _TORCH, "", f"{_HERE}.with_torch", picked=False),
         Backend("onnxruntime", _ONNX, _EXPORT, f"{_HERE}.with_onnxruntime"),
         *(
             Backend(f"onnxruntime-{provider}", _ONNX, install, f"{_HERE}.with_onnxruntime",

@@ -1,4 +1,4 @@
-"""Torch: eager in float32, in bfloat16, and compiled."""
+"""Torch: eager or compiled, in float32 or in bfloat16."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from lipcore.types import FloatArray
 
 def missing(backend: str, device: str) -> str:
     """Why a backend of this module cannot run here; empty where it can."""
-    if backend == "torch-bf16" and not _has_bf16(device):
+    if backend.endswith("bf16") and not _has_bf16(device):
         return "the processor has no bfloat16 arithmetic"
-    if backend == "torch-compile" and not _compiler():
+    if "compile" in backend and not _compiler():
         return "torch.compile needs a C++ compiler (g++ or clang++), and none is on PATH"
     return ""
 
@@ -50,11 +50,13 @@ class TorchRunner:
     def __init__(self, graph: Graph, backend: str, device: str) -> None:
         self.backend = backend
         self._device = torch.device(device)
-        self._bf16 = backend == "torch-bf16"
+        self._bf16 = backend.endswith("bf16")
         network: nn.Module = channels_last(graph.module).to(self._device)
         self._network: Callable[..., Any] = network
-        if backend == "torch-compile":
-            self._network = torch.compile(network, dynamic=False)
+        if "compile" in backend:
+            # Frozen, the weights are laid out and rounded once, not at every frame.
+            network.eval().requires_grad_(False)
+            self._network = torch.compile(network, dynamic=False, options={"freezing": True})
 
     def run(self, *inputs: FloatArray) -> tuple[FloatArray, ...]:
         """See ``Runner``."""

@@ -35,7 +35,7 @@ def main() -> None:
     for name in args.graphs:
         runners = {}
         for backend in BACKENDS.values():
-            skipped = not args.compile and backend.name == "torch-compile"
+            skipped = not args.compile and "compile" in backend.name
             if not skipped and not backend.missing("cpu"):
                 graph = build_graph(name, weights)
                 runners[backend.name] = open_graph(graph, backend.name, cache=Cache())
