@@ -104,6 +104,15 @@ class RefinerRecipe(Recipe):
             self.frozen = (self.face, self.path.generator)
         train, val = load_clips(data, "train"), load_clips(data, "val")
         self.clips = train, val
+        sizes = {train[0].crop_px, config.network.crop_px, self.face.config.crop_px}
+        if self.path is not None and len(sizes) > 1:
+            raise ConfigError(
+                f"the data hold crops of {train[0].crop_px} px, the refiner takes "
+                f"{config.network.crop_px} px, and {config.weights} draws "
+                f"{self.face.config.crop_px} px",
+                hint="All three must be one size: prepare the data with --crop-px "
+                f"{self.face.config.crop_px}, and set network.crop_px likewise.",
+            )
         self.sampler = CropSampler(train, config.augment)
         self.sources = self._encode(train)
         self.val = list(self._judges(val))

@@ -17,6 +17,7 @@ from lipcore.errors import ConfigError
 from lipcore.models.checkpoint import save_network
 from lipcore.models.generator import Generator
 from lipcore.models.presets import PRESETS
+from lipcore.models.refiner import RefinerConfig
 from lipcore.runtime.graphs import load_latents
 from lipcore.weights import find_weights
 
@@ -38,9 +39,11 @@ def whole_set(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     return folder
 
 
-def recipe_of(whole_set: Path, prepared: Path, drawn: float) -> RefinerRecipe:
+def recipe_of(
+    whole_set: Path, prepared: Path, drawn: float, network: RefinerConfig = TINY.refiner
+) -> RefinerRecipe:
     config = RefinerRecipeConfig(
-        network=TINY.refiner, discriminator=JUDGE, loop=LoopConfig(batch_size=4),
+        network=network, discriminator=JUDGE, loop=LoopConfig(batch_size=4),
         weights=str(whole_set), drawn=drawn, clip_frames=8,
     )
     return RefinerRecipe(config, [prepared])
@@ -86,6 +89,12 @@ def test_it_learns_on_one_thing_or_the_other(tiny_weights: Path) -> None:
             RefinerRecipeConfig(**given)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="share"):
         RefinerRecipeConfig(weights="base", drawn=1.5)
+
+
+def test_crops_of_several_sizes_are_told_beforehand(whole_set: Path, prepared: Path) -> None:
+    with pytest.raises(ConfigError, match="refiner takes 256 px") as caught:
+        recipe_of(whole_set, prepared, 0.5, RefinerConfig(256, (4, 8)))
+    assert "--crop-px" in caught.value.hint
 
 
 def test_sharpness_is_gradient_energy_inside_the_region() -> None:
