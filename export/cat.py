@@ -60,7 +60,7 @@ class CatExport:
     """What was written."""
 
     files: tuple[Path, ...]
-    """The TorchScript and the ``.nk`` text."""
+    """The TorchScript, the ``.nk`` text, and the gizmo."""
     max_steps: float
     """Of the file, run by TorchScript, from the same module in torch: 8-bit steps."""
     path_steps: float
@@ -127,7 +127,10 @@ def export_cat(
     nodes = out / f"{stem}_lipsync_cat.nk"
     with appearing(nodes) as temporary:
         temporary.write_text(nuke_nodes(script, frames.first, frames.last), encoding="utf-8")
-    return CatExport((script, nodes), *steps)
+    gizmo = out / f"{stem}_lipsync.gizmo"
+    with appearing(gizmo) as temporary:
+        temporary.write_text(nuke_gizmo(script, frames.first, frames.last), encoding="utf-8")
+    return CatExport((script, nodes, gizmo), *steps)
 
 
 def bake(
@@ -309,8 +312,7 @@ def nuke_nodes(script: Path, first: int, last: int) -> str:
         first: First frame that is baked.
         last: Last one.
     """
-    torchscript = _tcl(script)
-    cat = _tcl(script.with_suffix(".cat"))
+    torchscript, cat = _tcl(script), _tcl(script.with_suffix(".cat"))
     return f"""CatFileCreator {{
  inputs 0
  torchScriptFile "{torchscript}"
@@ -326,7 +328,24 @@ def nuke_nodes(script: Path, first: int, last: int) -> str:
 }}
 Group {{
  name LipsyncCat
- label "frames {first}-{last}"
+{_inference(cat, first, last)}"""
+
+
+def nuke_gizmo(script: Path, first: int, last: int) -> str:
+    """The Group of ``nuke_nodes`` as a gizmo, which a folder on ``NUKE_PATH`` offers by name.
+
+    Args:
+        script: The TorchScript, beside which the ``.cat`` lies.
+        first: First frame that is baked.
+        last: Last one.
+    """
+    cat = _tcl(script.with_suffix(".cat"))
+    return f"version 14.0 v1\nGizmo {{\n{_inference(cat, first, last)}"
+
+
+def _inference(cat: str, first: int, last: int) -> str:
+    """What is in the Group, and in the Gizmo: knobs, and the Inference node."""
+    return f""" label "frames {first}-{last}"
  addUserKnob {{20 lipsync}}
  addUserKnob {{26 about l "" T "Feed it the plate as the file has it (Read with raw on)."}}
  addUserKnob {{3 frame l "plate frame"}}

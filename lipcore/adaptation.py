@@ -38,6 +38,8 @@ class AdaptResult:
     """In the mouth region of the held-back frames, before."""
     psnr_db: float
     """After; the base's own where it was not beaten, and then the file changes nothing."""
+    weights: str
+    """What ``render --weights`` takes."""
 
 
 def adapt_to_shot(
@@ -62,7 +64,7 @@ def adapt_to_shot(
         frames: Which frames to learn from; None takes all.
         speaker: See ``Shot.speaker``.
         colorspace: Encoding of the plate, where it does not say.
-        weights: The set to start from.
+        weights: The set to start from; an adaptation in it is left out.
         device: Where the networks run.
         cache: Folder of cached results.
         progress: Told of the stages ``track``, ``bank``, ``crops`` and ``learn`` (percent).
@@ -71,7 +73,7 @@ def adapt_to_shot(
         FaceError: Too few frames show the face.
         LipcoreError: The plate or the weights cannot be used.
     """
-    found = find_weights(weights)
+    found = find_weights(weights).unadapted()
     basis = ShapeBasis.load(found)
     path = load_latents(found, device=device)
     with open_plate(plate_path, colorspace=colorspace) as plate:
@@ -103,7 +105,9 @@ def adapt_to_shot(
         progress=lambda share, _: progress("learn", round(100 * share), 100),
     )
     made.save(out)
-    return AdaptResult(out, len(learnt), made.steps, made.base_psnr, made.psnr)
+    return AdaptResult(
+        out, len(learnt), made.steps, made.base_psnr, made.psnr, f"{found.name}+{out}"
+    )
 
 
 def _to_8_bit(picture: FloatArray) -> npt.NDArray[np.uint8]:

@@ -25,7 +25,13 @@ from lipcore.models.device import check_device, is_out_of_memory
 from lipcore.provenance.certificate import load_identity
 from lipcore.provenance.output_mark import MarkedRenderer, OutputMark
 from lipcore.provenance.signing import sign_render
-from lipcore.render_facts import parameter_key, picture_name, sidecar_settings, sidecar_stem
+from lipcore.render_facts import (
+    parameter_key,
+    picture_name,
+    refined_text,
+    sidecar_settings,
+    sidecar_stem,
+)
 from lipcore.runtime.choose import settle_backend
 from lipcore.shapes.asked import ask_shapes
 from lipcore.shapes.basis import ShapeBasis
@@ -36,6 +42,7 @@ from lipcore.stream import BackgroundSink, ordered_map
 from lipcore.strength import read_strength
 from lipcore.synthesis.choose import choose_renderer
 from lipcore.synthesis.interface import MouthRenderer
+from lipcore.synthesis.refine import check_refiner
 from lipcore.synthesis.targets import build_targets
 from lipcore.types import FaceTrack, FloatArray, Frame, FrameRange, Patch
 from lipcore.weights import find_weights
@@ -135,6 +142,7 @@ def render_shot(
         check_device(config.device)
         torch.manual_seed(config.seed)
         weights = find_weights(config.weights)
+        check_refiner(config, weights)
         basis = ShapeBasis.load(weights)
         identity = None
         if config.provenance:
@@ -187,7 +195,7 @@ def render_shot(
                 renderer = choose_renderer(
                     plate, targets, track, analysis, color, config, weights, listener.progress
                 )
-            listener.log(f"synthesis: {renderer.name}")
+            listener.log(f"synthesis: {renderer.name}{refined_text(config.refine)}")
             if mark is not None:
                 renderer = MarkedRenderer(renderer, track, mark)
                 listener.log(f"watermark: {config.watermark!r} ({config.watermark_method})")

@@ -24,12 +24,14 @@ from lipcore.models.device import check_device
 from lipcore.pipeline import check_chunk, choose_frames
 from lipcore.provenance import watermark
 from lipcore.provenance.certificate import check_identity
+from lipcore.render_facts import refined_text
 from lipcore.runtime.backends import find_backend
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shapes.curves import read_curves
 from lipcore.shot import NO_WATERMARK, RenderConfig, Shot
 from lipcore.shot_sound import fitted_dialogue
 from lipcore.strength import read_strength
+from lipcore.synthesis.refine import check_refiner
 from lipcore.tracking.detect import FaceDetector
 from lipcore.tracking.head import crop_transform
 from lipcore.tracking.landmarks import MeshFinder, roi_of_detection, roi_of_landmarks
@@ -109,6 +111,8 @@ class RenderPlan:
     existing: int
     """Files of the output that are there already."""
     synthesis: str
+    refine: float
+    """Share of the refiner's picture."""
     weights: str
     cached: bool
     """The shot has been tracked before."""
@@ -140,7 +144,7 @@ class RenderPlan:
             ("length", self.fitting),
             ("output", f"{self.output} ({self.output_kind})"
                        + (f", {self.existing} files are there" if self.existing else "")),
-            ("synthesis", f"{self.synthesis}, weights {self.weights}"),
+            ("synthesis", f"{self.synthesis}{refined_text(self.refine)}, weights {self.weights}"),
             ("tracking", "cached" if self.cached else "to be done"),
             ("time", f"about {minutes}:{seconds:02d} ({self.estimate_model})"),
         ]
@@ -185,8 +189,9 @@ def plan_render(shot: Shot, config: RenderConfig, out: Path) -> RenderPlan:
         picture_s=float(len(frames) / info.rate), fitting=fitting, output=str(target),
         output_kind=_kind_of(target, info, config), existing=_existing(target, frames),
         synthesis="shot" if config.synthesis == "auto" else config.synthesis,
-        weights=config.weights, cached=known is not None, estimate_s=round(estimate, 1),
-        estimate_model=model, warnings=tuple(_warnings(info, frames, config, sample, width)),
+        refine=config.refine, weights=config.weights, cached=known is not None,
+        estimate_s=round(estimate, 1), estimate_model=model,
+        warnings=tuple(_warnings(info, frames, config, sample, width)),
     )
 
 
@@ -224,6 +229,7 @@ def _check(plate: Plate, shot: Shot, config: RenderConfig, out: Path) -> Checked
     if config.backend != "auto":
         find_backend(config.backend, config.device)
     weights = find_weights(config.weights)
+    check_refiner(config, weights)
     if config.watermark != NO_WATERMARK and config.watermark_method == "blocks":
         watermark.require_package()
     if config.provenance:

@@ -61,6 +61,8 @@ def frame_settings(config: RenderConfig) -> dict[str, object]:
     ignored = _NOT_OF_FRAMES | _BY_CONTENT
     if config.watermark == NO_WATERMARK:
         ignored |= {"watermark_method"}
+    if not config.refine:
+        ignored |= {"refine"}
     return {
         f.name: getattr(config, f.name)
         for f in dataclasses.fields(config)
@@ -92,6 +94,11 @@ def sidecar_settings(
         "weights_sha256": _weights_hashes(weights),
         "parameters": key,
     }
+
+
+def refined_text(share: float) -> str:
+    """What is said of the refiner after the renderer's name; nothing where it is out."""
+    return f", refined by {share:g}" if share else ""
 
 
 def sidecar_stem(first: Path, plate: Path) -> Path:

@@ -25,6 +25,12 @@ NO_FACE: tuple[NoFace, ...] = ("hold", "passthrough", "error")
 SYNTHESES: tuple[Synthesis, ...] = ("auto", "shot", "adapted", "latent")
 DETAILS: tuple[Detail, ...] = ("none", "transport", "bank")
 WATERMARK_METHODS: tuple[WatermarkMethod, ...] = ("pattern", "blocks")
+BY_NETWORK: tuple[Synthesis, ...] = ("adapted", "latent")
+"""The renderers whose mouths a network draws, and a refiner can mend."""
+TRAIN_REFINER = (
+    "`lipcore train refiner_base --data SHARDS --out RUN` makes one, "
+    "--weights base+RUN/refiner.safetensors takes it"
+)
 NO_WATERMARK = "none"
 WATERMARK = "lipc"
 """The text that is looked for where none is named."""
@@ -76,6 +82,10 @@ class RenderConfig:
     detail: Detail = "bank"
     """Where skin detail and teeth come from in the latent renderers (``none`` is the plain
     method of the paper); the ``shot`` renderer always uses the shot's own frames."""
+    refine: float = 0.0
+    """Share of the refiner's picture (stage 2 of the paper) in what ``latent`` and ``adapted``
+    draw; 0 leaves it out. Never on by itself: a refiner guesses, and the weights that ship hold
+    none."""
     strength: float = 1.0
     """0 leaves the plate as it is, 1 follows the dialogue."""
     strength_curve: Path | None = None
@@ -129,6 +139,18 @@ class RenderConfig:
             raise ConfigError(
                 f"strength must be from 0 to 1, got {self.strength}",
                 hint="0 leaves the plate as it is, 1 follows the dialogue.",
+            )
+        if not (math.isfinite(self.refine) and 0 <= self.refine <= 1):
+            raise ConfigError(
+                f"refine must be from 0 to 1, got {self.refine}",
+                hint="0 leaves the refiner out, 1 shows its picture alone.",
+            )
+        if self.refine and self.synthesis not in BY_NETWORK:
+            raise ConfigError(
+                f"the {self.synthesis} renderer draws with the shot's own frames, so there is "
+                "nothing to refine",
+                hint="Choose --synthesis latent or adapted, with weights that hold a refiner "
+                f"({TRAIN_REFINER}); or leave --refine out.",
             )
         if not 0.02 <= self.feather <= 0.5:
             raise ConfigError(f"feather must be from 0.02 to 0.5, got {self.feather}")

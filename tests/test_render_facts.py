@@ -64,7 +64,7 @@ def test_every_setting_is_known_to_count_or_not(
     shot: Shot, plate: Plate, weights: WeightsSet
 ) -> None:
     names = {field.name for field in dataclasses.fields(RenderConfig)}
-    apart = {"strength_curve", "certificate", "private_key"}
+    apart = {"strength_curve", "certificate", "private_key", "refine"}
     assert names == set(COUNTS) | set(SAME) | apart, "a new setting: does it change frames?"
     plain = parameter_key(shot, RenderConfig(), plate, FRAMES, weights, None)
     for name, value in COUNTS.items():
@@ -75,6 +75,12 @@ def test_every_setting_is_known_to_count_or_not(
         assert parameter_key(shot, config, plate, FRAMES, weights, None) == plain, name
     signed = RenderConfig(certificate=Path("a.pem"), private_key=Path("b.pem"))
     assert parameter_key(shot, signed, plate, FRAMES, weights, None) == plain
+    drawn = RenderConfig(synthesis="latent")
+    shares = {
+        parameter_key(shot, dataclasses.replace(drawn, refine=r), plate, FRAMES, weights, None)
+        for r in (0.0, 0.5, 1.0)
+    }
+    assert len(shares) == 3
     part = parameter_key(shot, RenderConfig(), plate, FrameRange(1, 1), weights, None)
     assert part != plain
 

@@ -188,7 +188,7 @@ def _digest(network: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, values in sorted(network.state_dict().items()):
         digest.update(name.encode())
-        digest.update(values.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+        digest.update(values.detach().cpu().flatten().view(torch.uint8).numpy().tobytes()
                       if values.dim() else str(values.item()).encode())  # fmt: skip
     return digest.hexdigest()
 

@@ -109,3 +109,21 @@ def mouth_psnr(output: Tensor, target: Tensor, region: Tensor) -> Tensor:
     error = ((output.clamp(-1, 1) - target) / 2).square().mean(1, keepdim=True)
     mean = (error * region).sum((1, 2, 3)) / region.sum((1, 2, 3)).clamp_min(1)
     return -10 * mean.clamp_min(1e-10).log10()
+
+
+def sharpness(output: Tensor, target: Tensor, region: Tensor) -> Tensor:
+    """Gradient energy of each item inside a region, as a share of the target's.
+
+    Args:
+        output: (B, 3, H, W) in [-1, 1].
+        target: (B, 3, H, W) in [-1, 1].
+        region: (B, 1, H, W), 1 inside.
+
+    Returns:
+        (B,); 1 is as sharp as the target.
+    """
+    def energy(x: Tensor) -> Tensor:
+        across, down = x.diff(dim=-1)[..., 1:, :], x.diff(dim=-2)[..., 1:]
+        return ((across.square() + down.square()) * region[..., 1:, 1:]).sum((1, 2, 3))
+
+    return energy(output.clamp(-1, 1)) / energy(target).clamp_min(1e-10)

@@ -47,4 +47,4 @@ def command(
     )
     click.echo(f"{result.path}")
     click.echo(f"next: lipcore render {plate} DIALOGUE --out OUT --synthesis adapted "
-               f"--weights {weights}+{result.path}")
+               f"--weights {result.weights}")

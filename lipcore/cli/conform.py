@@ -10,7 +10,7 @@ import click
 from lipcore.cli.progress import BarListener, JsonListener
 from lipcore.errors import ConfigError
 from lipcore.rates import parse_rate
-from lipcore.shot import RenderConfig
+from lipcore.shot import SYNTHESES, RenderConfig, Synthesis
 
 if TYPE_CHECKING:
     from lipcore.timeline.conform import LanguagePlan
@@ -34,10 +34,16 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Print the table; write nothing.")
 @click.option("--only", multiple=True, help="Shot to render, by name or number; may be repeated.")
 @click.option("--settings", "settings_path", type=click.Path(path_type=Path),
-              help="YAML: shots by name or number, each {speaker, strength, offset, exclude}.")
+              help="YAML: shots by name or number, each {speaker, strength, refine, offset, "
+              "exclude}.")
 @click.option("--format", "formats", type=click.Choice(["otio", "edl", "xml", "fcpx", "aaf"]),
               multiple=True, help="Write the new track in this format, too; may be repeated.")
 @click.option("--strength", type=float, default=1.0, show_default=True)
+@click.option("--synthesis", type=click.Choice(SYNTHESES), default="auto", show_default=True)
+@click.option("--refine", type=float, is_flag=False, flag_value=1.0, default=0.0,
+              metavar="[0-1]", help="Refiner (stage 2) of latent and adapted, as in render.")
+@click.option("--weights", default="base", show_default=True,
+              help="Name, or a folder of safetensors files; +FILE adds a network.")
 @click.option("--cache", type=click.Path(path_type=Path),
               help="Folder for what does not depend on the dialogue.")
 @click.option("--report/--no-report", default=True, show_default=True,
@@ -49,8 +55,8 @@ def command(
     timeline: Path, dialogues: tuple[str, ...], out: Path | None, rate: str | None,
     search: tuple[Path, ...], path_map: tuple[str, ...], skip_track: tuple[str, ...],
     handles: int, dry_run: bool, only: tuple[str, ...], settings_path: Path | None,
-    formats: tuple[str, ...], strength: float, cache: Path | None, report: bool,
-    overwrite: bool, as_json: bool, debug: bool,
+    formats: tuple[str, ...], strength: float, synthesis: Synthesis, refine: float, weights: str,
+    cache: Path | None, report: bool, overwrite: bool, as_json: bool, debug: bool,
 ) -> None:  # fmt: skip
     """Make the shots of TIMELINE say a dialogue, in record time.
 
@@ -78,7 +84,10 @@ def command(
     request = ConformRequest(
         timeline, parse_dialogues(dialogues), out, None if rate is None else parse_rate(rate),
         search, path_map, skip_track, handles, only, settings_path, formats, report,
-        RenderConfig(strength=strength, cache=cache, overwrite=overwrite),
+        RenderConfig(
+            synthesis=synthesis, refine=refine, strength=strength, weights=weights, cache=cache,
+            overwrite=overwrite,
+        ),
     )
     for plan in plan_conform(request):
         listener = JsonListener() if as_json else BarListener()

@@ -62,6 +62,10 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
                      show_default=True),
         click.option("--detail", type=click.Choice(DETAILS), default=_DEFAULT.detail,
                      show_default=True),
+        click.option("--refine", type=float, is_flag=False, flag_value=1.0,
+                     default=_DEFAULT.refine, metavar="[0-1]",
+                     help="Refiner (stage 2) of latent and adapted: share of its picture; 1 "
+                     "without a number. The weights must hold one."),
         click.option("--feather", type=float, default=_DEFAULT.feather, show_default=True,
                      help="Softness of the matte; 1.0 is the distance of the outer eye corners."),
         click.option("--watermark", metavar="TEXT|none", default=_DEFAULT.watermark,
@@ -78,7 +82,8 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
                      help="Who signs, PEM; default: one made on this machine."),
         click.option("--private-key", type=click.Path(path_type=Path), help="Its key, PEM."),
         click.option("--weights", default=_DEFAULT.weights, show_default=True,
-                     help="Name, or a folder of safetensors files."),
+                     help="Name, or a folder of safetensors files; +FILE adds what adapt or "
+                     "train made."),
         click.option("--device", default=_DEFAULT.device, show_default=True),
         click.option("--backend", type=click.Choice(["auto", *BACKENDS]),
                      default=_DEFAULT.backend, show_default=True,

@@ -42,13 +42,20 @@ def import_file(kind: str, file: Path, out: Path | None, debug: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.option("--debug", is_flag=True, hidden=True)
 def list_kinds(as_json: bool, debug: bool) -> None:
-    """Say which kinds there are, what each is for, and which were imported."""
+    """Say which sets ship and what they hold, which published kinds there are, and which of
+    those were imported."""
     from lipcore.models.published.importing import imported_folder, list_imported
+    from lipcore.weights import find_weights, shipped_names
 
     found = list_imported()
+    sets = {name: find_weights(name).kinds() for name in shipped_names()}
     if as_json:
-        click.echo(json.dumps({"folder": str(imported_folder()), "kinds": found}))
+        told = {"folder": str(imported_folder()), "kinds": found, "sets": sets}
+        click.echo(json.dumps(told))
         return
+    for name, held in sets.items():
+        lacks = "" if "refiner" in held else "; no refiner (`lipcore train refiner_base`)"
+        click.echo(f"{name:13} {'ships with lipcore':30} {', '.join(held)}{lacks}")
     for kind, record in found.items():
         about = PUBLISHED[kind]
         state = "not imported" if record is None else f"imported, sha256 {record['sha256'][:12]}"

@@ -25,7 +25,7 @@ from lipcore.media.output_files import appearing, output_error
 from lipcore.media.write_video import SEGMENT_FRAMES
 from lipcore.media.writers import VIDEO_SUFFIXES
 from lipcore.types import FrameRange
-from lipcore.weights import shipped_names
+from lipcore.weights import find_weights, shipped_names, split_name
 
 _FILES = ("dialogue", "shapes", "holdout", "certificate", "private_key")
 """Options of a job that name a file to be read."""
@@ -143,8 +143,7 @@ class _Steps:
             values["Strength"] = str(self._job.config.strength_curve)
         if self._base not in shipped_names():
             values["Weights"] = self._base
-        if self._adaptation is not None:
-            values["Adaptation"] = self._adaptation
+        values |= self._laid_over
         values["OutDir"] = str(self._target.parent)
         values["WorkDir"] = str(self._target.parent / f".lipcore_{self._job.name}")
         first, last = (0, self.units - 1) if self._video else self._ends
@@ -157,7 +156,7 @@ class _Steps:
         """Files that a farm without shared storage must copy."""
         values = self.values()
         files = [values[_title(name)] for name in self._given_files() if name != _STAYS]
-        files += [values[name] for name in ("Strength", "Adaptation") if name in values]
+        files += [values[name] for name in ("Strength", *self._laid_over) if name in values]
         folders = [values["Plate"]] if self._sequence else []
         folders += [values["Weights"]] if "Weights" in values else []
         files += [] if self._sequence else [values["Plate"]]
@@ -193,11 +192,13 @@ class _Steps:
 
     @property
     def _base(self) -> str:
-        return self._job.settings.weights.partition("+")[0]
+        return split_name(self._job.settings.weights)[0]
 
     @property
-    def _adaptation(self) -> str | None:
-        return self._job.settings.weights.partition("+")[2] or None
+    def _laid_over(self) -> dict[str, str]:
+        """Files that are laid over the weights, by parameter; the first is seldom not all."""
+        files = split_name(self._job.settings.weights)[1]
+        return {f"Adaptation{n if n > 1 else ''}": file for n, file in enumerate(files, 1)}
 
     def _given_files(self) -> list[str]:
         return [name for name in _FILES if getattr(self._job.settings, name) is not None]
@@ -222,8 +223,8 @@ class _Steps:
             yield path("Strength", "FILE", "IN", "The curve of --strength.")
         if "Weights" in values:
             yield path("Weights", "DIRECTORY", "IN", "The folder of --weights.")
-        if "Adaptation" in values:
-            yield path("Adaptation", "FILE", "IN", "The adaptation laid over the weights.")
+        for name in self._laid_over:
+            yield path(name, "FILE", "IN", "An adaptation or a network laid over the weights.")
         yield path("OutDir", "DIRECTORY", "OUT", "Where the finished frames go.")
         yield path("WorkDir", "DIRECTORY", "INOUT", "What does not depend on the dialogue.")
         if self._video:
@@ -249,10 +250,15 @@ class _Steps:
         weights = "{{Param.Weights}}" if "Weights" in values else self._base
         if "Weights" in values:
             given["weights"] = weights
-        if self._adaptation is not None:
-            given["weights"] = weights + "+{{Param.Adaptation}}"
+        laid_over = self._laid_over
         if self._settings.adapt_minutes is not None and kind == "render":
-            given["weights"] = weights + "+{{Param.WorkDir}}/adapted.safetensors"
+            # The shot's own adaptation takes the place of one that was given; networks stay.
+            networks = {str(path) for _, path in find_weights(self._job.config.weights).added}
+            weights += "+{{Param.WorkDir}}/adapted.safetensors"
+            laid_over = {k: v for k, v in laid_over.items() if str(Path(v).resolve()) in networks}
+        weights = "+".join([weights, *(f"{{{{Param.{name}}}}}" for name in laid_over)])
+        if "+" in weights:
+            given["weights"] = weights
         if kind == "adapt":
             given["out"] = "{{Param.WorkDir}}/adapted.safetensors"
         given["frames"] = f"{self._frames.first}-{self._frames.last}"

@@ -28,7 +28,7 @@ from lipcore.rates import parse_rate
 from lipcore.shot import Deliver, Detail, NoFace, RenderConfig, Shot, Synthesis, WatermarkMethod
 from lipcore.strength import parse_strength
 from lipcore.types import FrameRange
-from lipcore.weights import shipped_names
+from lipcore.weights import shipped_names, split_name
 
 MOST_JOBS = 10_000
 TEXTS = (
@@ -69,6 +69,7 @@ class JobSettings:
     missing_frame: Literal["error", "hold", "black"] = _DEFAULT.missing_frame
     synthesis: Synthesis = _DEFAULT.synthesis
     detail: Detail = _DEFAULT.detail
+    refine: float = _DEFAULT.refine
     feather: float = _DEFAULT.feather
     watermark: str = _DEFAULT.watermark
     watermark_method: WatermarkMethod = _DEFAULT.watermark_method
@@ -210,7 +211,7 @@ def job_of(entry: Any, defaults: Any, number: int, folder: Path, where: str) -> 
         strength, curve = parse_strength(given.strength)
         config = RenderConfig(
             deliver=given.deliver, codec=given.codec, synthesis=given.synthesis,
-            detail=given.detail, strength=strength, strength_curve=curve,
+            detail=given.detail, refine=given.refine, strength=strength, strength_curve=curve,
             offset_frames=given.offset_frames, no_face=given.no_face,
             audio_short=given.audio_short, audio_long=given.audio_long,
             missing_frame=given.missing_frame, feather=given.feather, weights=given.weights,
@@ -245,15 +246,14 @@ def _absolute(given: JobSettings, folder: Path) -> JobSettings:
         for name in _PATHS
         if (value := getattr(given, name)) is not None
     }
-    weights, plus, adaptation = given.weights.partition("+")
+    weights, laid_over = split_name(given.weights)
     if weights not in shipped_names():
         weights = str(folder / Path(weights).expanduser())
-    if plus:
-        adaptation = str(folder / Path(adaptation).expanduser())
+    weights = "+".join([weights, *(str(folder / Path(p).expanduser()) for p in laid_over)])
     strength = given.strength
     if not re.fullmatch(r"[-+.\deE]+|nan|inf", strength.strip()):
         strength = str(folder / Path(strength).expanduser())
-    return replace(given, **found, weights=weights + plus + adaptation, strength=strength)
+    return replace(given, **found, weights=weights, strength=strength)
 
 
 def _path(text: str | None) -> Path | None:

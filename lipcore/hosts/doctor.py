@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,9 +13,14 @@ from pathlib import Path
 from typing import Literal
 
 from lipcore.errors import LipcoreError
-from lipcore.hosts.install import PLUGINS, state
+from lipcore.hosts.install import NUKE_LINE, PLUGINS, finds_nuke_folder, state
 
 State = Literal["ok", "note", "fault"]
+
+_ENCODERS = {
+    "libx264": "H.264", "aac": "AAC", "prores_ks": "ProRes", "dnxhd": "DNxHR", "ffv1": "FFV1",
+}
+"""What `render` and the movies of `demo` are written with, by PyAV's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ def examine() -> Iterator[Finding]:
     """All checks, one after another; none of them raises."""
     checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         ("python", _python), ("worker", _worker), ("weights", _weights), ("gpu", _gpu),
-        ("ocio", _ocio), ("codecs", _codecs), ("plugins", _plugins),
+        ("ocio", _ocio), ("codecs", _codecs), ("exr", _exr), ("plugins", _plugins),
     )  # fmt: skip
     for name, check in checks:
         try:
@@ -121,17 +127,52 @@ def _ocio() -> Iterator[Finding]:
 
 
 def _codecs() -> Iterator[Finding]:
-    import av
-
-    needed = {"prores_ks": "ProRes", "dnxhd": "DNxHR", "libx264": "H.264", "ffv1": "FFV1"}
-    there = {name for name in needed if name in av.codecs_available}
-    yield Finding("codecs", "ok" if there else "fault",
-                  ", ".join(needed[n] for n in needed if n in there) or "none",
-                  "" if there else "Install PyAV's own wheel: pip install av.")  # fmt: skip
-    if "libx264" in there:
+    lacking = [f"{title} ({name})" for name, title in _ENCODERS.items() if not _encodes(name)]
+    if lacking:
+        yield Finding("codecs", "fault", f"no encoder for {', '.join(lacking)}",
+                      "Install PyAV's own wheel, which brings them: pip install "
+                      "--force-reinstall av.")  # fmt: skip
+    else:
+        yield Finding("codecs", "ok", ", ".join(_ENCODERS.values()))
+    if _encodes("libx264"):
         yield Finding("codecs", "note", "H.264 is written by libx264, which is under the GPL; "
                       "H.264 and ProRes are patented or trademarked by others",
                       "Deliver EXR, DNxHR or FFV1 where your legal department minds.")  # fmt: skip
+
+
+def _encodes(name: str) -> bool:
+    import av
+
+    try:
+        return bool(av.codec.Codec(name, "w").is_encoder)
+    except ValueError:  # PyAV's error of unknown names is one
+        return False
+
+
+def _exr() -> Iterator[Finding]:
+    """Write a picture as EXR and read it as a plate."""
+    import numpy as np
+    import OpenImageIO as oiio  # noqa: N813 -- the library's own short name
+
+    from lipcore.media.plate import open_plate
+
+    wanted = np.linspace(0, 2, 8 * 8 * 3, dtype=np.float16).astype(np.float32).reshape(8, 8, 3)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "doctor.0001.exr"
+        output = oiio.ImageOutput.create(str(path))
+        spec = oiio.ImageSpec(8, 8, 3, "half")
+        spec.attribute("compression", "zip")
+        written = output is not None and output.open(str(path), spec)
+        if not (written and output.write_image(wanted) and output.close()):
+            yield Finding("exr", "fault", f"OpenImageIO writes no EXR ({oiio.geterror()})",
+                          "Install its own wheel: pip install --force-reinstall "
+                          "openimageio.")  # fmt: skip
+            return
+        with open_plate(path) as plate:
+            same = np.array_equal(plate.read(1).rgb, wanted)
+    yield Finding("exr", "ok" if same else "fault",
+                  "written and read back" if same else "what is read is not what was written",
+                  "" if same else "Install lipcore again in a fresh environment.")  # fmt: skip
 
 
 def _plugins() -> Iterator[Finding]:
@@ -148,5 +189,9 @@ def _plugins() -> Iterator[Finding]:
         elif version != __version__:
             yield Finding(host, "fault", f"the plugin is of {version}, lipcore is {__version__}",
                           again)  # fmt: skip
+        elif host == "nuke" and not finds_nuke_folder(PLUGINS[host].default_target()):
+            yield Finding(host, "fault", "the plugin is there, and no line of "
+                          f"{PLUGINS[host].default_target() / 'init.py'} makes Nuke load it",
+                          f"Add this line to it:  {NUKE_LINE}")  # fmt: skip
         else:
             yield Finding(host, "ok", f"version {version} in {PLUGINS[host].default_target()}")

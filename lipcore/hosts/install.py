@@ -6,6 +6,7 @@ since, is somebody else's: it is never overwritten, and never deleted.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.resources
 import json
@@ -21,8 +22,9 @@ from lipcore.media.output_files import appearing, output_error
 
 _LIST = "lipcore-files.json"
 _MARK = "files of lipcore plugins"
-_NUKE_LINE = 'nuke.pluginAddPath("lipcore")'
-_NUKE_INIT = f"# Made by `lipcore plugins install nuke`.\nimport nuke\n\n{_NUKE_LINE}\n"
+NUKE_LINE = 'nuke.pluginAddPath("lipcore")'
+"""What makes Nuke load the plugin, in the init.py of a folder that it looks into."""
+_NUKE_INIT = f"# Made by `lipcore plugins install nuke`.\nimport nuke\n\n{NUKE_LINE}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,33 @@ def _tell_nuke(target: Path, report: Report) -> None:
         with appearing(init) as draft:
             draft.write_text(_NUKE_INIT, encoding="utf-8")
         report.written.append(init)
-    elif _NUKE_LINE not in init.read_text(encoding="utf-8", errors="replace"):
-        report.advice.append(f"Add this line to {init}, which is yours:  {_NUKE_LINE}")
+    elif not finds_nuke_folder(target):
+        report.advice.append(f"Add this line to {init}, which is yours:  {NUKE_LINE}")
+
+
+def finds_nuke_folder(target: Path) -> bool:
+    """Whether Nuke is told of the plugin in a folder: by its init.py, or by ``NUKE_PATH``."""
+    told = os.environ.get("NUKE_PATH", "").split(os.pathsep)
+    ours = target / PLUGINS["nuke"].place
+    return _adds_path(target) or any(p and Path(p) == ours for p in told)
+
+
+def _adds_path(target: Path) -> bool:
+    """Whether a folder's init.py calls ``pluginAddPath`` with ours; a comment calls nothing."""
+    text, ours = _text(target / "init.py"), target / PLUGINS["nuke"].place
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):  # written for Nuke's old Python, or broken
+        return any(NUKE_LINE in line.partition("#")[0] for line in text.splitlines())
+    return any(
+        isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "pluginAddPath"
+        and any(
+            isinstance(part, ast.Constant) and isinstance(part.value, str)
+            and target / part.value == ours
+            for part in ast.walk(call)
+        )
+        for call in ast.walk(tree)
+    )  # fmt: skip
 
 
 def uninstall(host: str, target: Path | None = None) -> Report:
@@ -192,8 +219,8 @@ def uninstall(host: str, target: Path | None = None) -> Report:
             path.rmdir()
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
-    if host == "nuke" and _NUKE_LINE in _text(target / "init.py"):
-        report.advice.append(f"Take this line out of {target / 'init.py'}:  {_NUKE_LINE}")
+    if host == "nuke" and _adds_path(target):
+        report.advice.append(f"Take this line out of {target / 'init.py'}:  {NUKE_LINE}")
     return report
 
 

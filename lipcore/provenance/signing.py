@@ -9,6 +9,7 @@ from pathlib import Path
 from lipcore.media.locate import locate_sequence
 from lipcore.provenance.certificate import Identity
 from lipcore.provenance.credentials import hash_content, hash_files, sign_outputs
+from lipcore.render_facts import refined_text
 from lipcore.shot import NO_WATERMARK, RenderConfig, Shot
 from lipcore.types import FrameRange, PlateInfo
 
@@ -67,7 +68,7 @@ def sign_render(
         "dialogue_sha256" if shot.dialogue is not None else "shapes_sha256": hash_content(voice),
         "weights": config.weights,
         "weights_sha256": settings["weights_sha256"],
-        "synthesis": settings["synthesis"],
+        "synthesis": f"{settings['synthesis']}{refined_text(config.refine)}",
         "parameters": settings["parameters"],
         "watermark": "none" if config.watermark == NO_WATERMARK else config.watermark_method,
         "consent": config.consent,

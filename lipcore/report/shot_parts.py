@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lipcore.render_facts import refined_text
 from lipcore.report.findings import Finding, clock
 from lipcore.report.graphs import confidence_graph, lips_graph, offset_graph, shake_graph
 from lipcore.report.measure import MeasuredShot
@@ -241,7 +242,8 @@ def facts_line(shot: MeasuredShot) -> str:
         f"frames {render.frames} at {rate}", f"{render.width}×{render.height}",
         f"plate {render.plate.name}",
         "curves" if render.dialogue is None else f"dialogue {render.dialogue.name}",
-        f"synthesis {render.settings.get('synthesis', 'unknown')}",
+        f"synthesis {render.settings.get('synthesis', 'unknown')}"
+        + refined_text(float(render.settings.get("refine", 0))),
     ]  # fmt: skip
     if render.timecode is not None:
         words.insert(1, f"from {clock(render, 0)}")

@@ -19,7 +19,7 @@ from lipcore.cache import Cache, make_key
 from lipcore.runtime.backends import BACKENDS, find_backend, open_graph
 from lipcore.runtime.graphs import Graph, build_graph, has_graph
 from lipcore.runtime.probes import probe
-from lipcore.shot import RenderConfig
+from lipcore.shot import BY_NETWORK, RenderConfig
 from lipcore.weights import WeightsSet
 
 MOST_STEPS = 2.0
@@ -59,16 +59,42 @@ def settle_backend(
         found = find_backend(config.backend, config.device)
         log(f"backend: {found.name} ({found.version()}), as --backend says")
         return config
-    name = "inner_mouth" if config.synthesis in ("auto", "shot") else "draw"
-    if not has_graph(name, weights):
-        log(f"backend: torch, as the weights hold no network for {name}")
+    names = ["draw"] if config.synthesis in BY_NETWORK else ["inner_mouth"]
+    if config.refine:
+        names.append("refiner")
+    absent = [name for name in names if not has_graph(name, weights)]
+    if absent:
+        log(f"backend: torch, as the weights hold no network for {absent[0]}")
         return dataclasses.replace(config, backend="torch")
-    measured, known = measure_backends(
-        build_graph(name, weights), weights, device=config.device, cache=Cache(config.cache)
-    )
+    measured, known = sum_measured([
+        measure_backends(
+            build_graph(name, weights), weights, device=config.device, cache=Cache(config.cache)
+        )
+        for name in names
+    ])
     chosen = pick(measured)
     log(explain(measured, chosen, known=known))
     return dataclasses.replace(config, backend=chosen.backend)
+
+
+def sum_measured(parts: list[tuple[list[Measured], bool]]) -> tuple[list[Measured], bool]:
+    """Figures of several networks that a frame runs one after another, as of one.
+
+    Args:
+        parts: Of ``measure_backends``, a network each.
+    """
+    total = {m.backend: m for m in parts[0][0]}
+    for figures, _ in parts[1:]:
+        for more in figures:
+            first = total[more.backend]
+            total[more.backend] = Measured(
+                more.backend,
+                None if first.ms is None or more.ms is None else first.ms + more.ms,
+                None if first.steps is None or more.steps is None
+                else max(first.steps, more.steps),
+                first.reason or more.reason,
+            )
+    return list(total.values()), all(known for _, known in parts)
 
 
 def pick(measured: list[Measured]) -> Measured:

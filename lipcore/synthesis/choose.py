@@ -68,11 +68,13 @@ def choose_renderer(
     from lipcore.synthesis.latent_networks import LatentNetworks
     from lipcore.synthesis.latent_renderer import LatentRenderer
     from lipcore.synthesis.latent_shot import encode_shot
+    from lipcore.synthesis.refine import ShotRefiner
 
     cache = Cache(config.cache)
     networks = LatentNetworks(weights, config.backend, config.device, cache)
     encoded = encode_shot(plate, analysis, networks, weights, color, cache, progress)
+    refiner = ShotRefiner(weights, encoded, config, progress) if config.refine else None
     return LatentRenderer(
         config.synthesis, targets, track, networks, encoded, color, config.detail, shot,
-        feather=config.feather,
+        feather=config.feather, refiner=refiner,
     )

@@ -18,6 +18,7 @@ from lipcore.shot import Detail
 from lipcore.synthesis.latent_networks import LatentNetworks
 from lipcore.synthesis.latent_shot import LatentShot, from_tensor
 from lipcore.synthesis.matte import inner_mouth_region, mouth_matte, mouth_window
+from lipcore.synthesis.refine import ShotRefiner
 from lipcore.synthesis.shot_renderer import ShotRenderer
 from lipcore.synthesis.targets import MouthTargets
 from lipcore.synthesis.warp import MouthFrame, interocular_px, look_up, warp_mouth
@@ -43,6 +44,7 @@ class LatentRenderer:
             ``bank`` also takes the inner mouth, and lips that touch, from the shot's own frames.
         shot: Supplies them.
         feather: Softness of the matte, interocular units.
+        refiner: Stage 2, where it is asked for.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class LatentRenderer:
         shot: ShotRenderer,
         *,
         feather: float,
+        refiner: ShotRefiner | None = None,
     ) -> None:
         self.name = name
         self._targets = targets
@@ -67,6 +70,7 @@ class LatentRenderer:
         self._detail = detail
         self._shot = shot
         self._feather = feather
+        self._refiner = refiner
 
     @property
     def sources(self) -> dict[int, tuple[tuple[int, float], ...]]:
@@ -118,6 +122,8 @@ class LatentRenderer:
         pose = np.array(self._encoded.pose[index], np.float32)[None]
         shape = self._targets.values[index].astype(np.float32)[None]
         drawn = from_tensor(self._networks.draw(pose, self._encoded.reference, shape))[0]
+        if self._refiner is not None:
+            return self._refiner.refine(drawn), self._refiner.plate(index)
         return drawn, np.array(self._encoded.plate[index], np.float32)
 
 

@@ -45,6 +45,8 @@ class LatentShot:
     the shape that the plate shows. Whatever it gets wrong of this face, it gets wrong here too."""
     reference: Tensor
     """``(1, D, h, w)`` latents of the closed-mouth reference frame."""
+    key: str
+    """A hash of all that they depend on."""
 
 
 def reference_frame(analysis: ShotAnalysis, drawable: BoolArray) -> int:
@@ -120,7 +122,7 @@ def encode_shot(
     def build(folder: Path) -> None:
         count = len(track.frames)
         pose = None
-        through = _array_on_disk(folder / _PLATE, (count, size, size, 3))
+        through = array_on_disk(folder / _PLATE, (count, size, size, 3))
         still = plate.read(track.frames.first + reference_frame(analysis, seen))
         reference = networks.encode(to_tensor(crop_of(still, track, color, size)[None]))
         np.save(folder / _REFERENCE, reference.cpu().numpy())
@@ -131,7 +133,7 @@ def encode_shot(
             picture = to_tensor(crop_of(frame, track, color, size)[None])
             hidden = networks.encode_pose(picture, boxes_of(track, [i]))
             if pose is None:
-                pose = _array_on_disk(folder / _POSE, (count, *hidden.shape[1:]))
+                pose = array_on_disk(folder / _POSE, (count, *hidden.shape[1:]))
             pose[i] = hidden[0]
             shape = analysis.values[i].astype(np.float32)[None]
             through[i] = from_tensor(networks.draw(hidden, reference, shape))[0]
@@ -148,10 +150,11 @@ def encode_shot(
         np.load(folder / _POSE, mmap_mode="r", allow_pickle=False),
         np.load(folder / _PLATE, mmap_mode="r", allow_pickle=False),
         torch.from_numpy(np.load(folder / _REFERENCE, allow_pickle=False)),
+        key,
     )
 
 
-def _array_on_disk(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.float16]:
+def array_on_disk(path: Path, shape: tuple[int, ...]) -> npt.NDArray[np.float16]:
     """A new float16 array that lives in a file."""
     made: npt.NDArray[np.float16] = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
         path, mode="w+", dtype=np.float16, shape=shape

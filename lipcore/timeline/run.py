@@ -23,6 +23,7 @@ from lipcore.media.plate import open_plate
 from lipcore.pipeline import RenderListener, RenderResult, render_shot
 from lipcore.render_facts import frame_settings
 from lipcore.shot import RenderConfig, Shot
+from lipcore.synthesis.refine import check_refiner
 from lipcore.timeline.outcome import (
     FIRST_FRAME,
     ShotOutcome,
@@ -33,6 +34,7 @@ from lipcore.timeline.plan import ShotPlan
 from lipcore.timeline.retimed_plate import RetimedPlate
 from lipcore.timeline.takes import shared_ranges
 from lipcore.types import Dialogue
+from lipcore.weights import find_weights
 
 _SHORTEST_S = Fraction(1, 4)
 
@@ -70,6 +72,9 @@ def render_shots(
     Raises:
         LipcoreError: See ``render_shot``; a later run goes on where this one ended.
     """
+    weights = find_weights(config.weights)
+    for shot in shots:  # what cannot work shall fail before the first one
+        check_refiner(_config_of(shot, config), weights)
     outcomes = []
     tracked = shared_ranges(shots)
     for shot in shots:
@@ -146,6 +151,8 @@ def _config_of(shot: ShotPlan, config: RenderConfig) -> RenderConfig:
     config = replace(config, missing_frame=shot.missing_frame)
     if told.strength is not None:
         config = replace(config, strength=told.strength)
+    if told.refine is not None:
+        config = replace(config, refine=told.refine)
     if told.offset is not None:
         config = replace(config, offset_frames=told.offset)
     return config

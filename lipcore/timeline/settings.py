@@ -22,7 +22,7 @@ from lipcore.errors import ConfigError
 _WORD = "lipsync"
 _VALUED = {
     "speaker": "Write it as speaker=left.", "strength": "Write it as strength=0.6.",
-    "offset": "Write it as offset=-2.",
+    "refine": "Write it as refine=0.5.", "offset": "Write it as offset=-2.",
 }
 """Settings that are nothing without a value, and how they are written."""
 
@@ -39,10 +39,14 @@ class ShotSettings:
     """Frames; positive makes the mouth speak later."""
     exclude: bool | None = None
     """True leaves the shot as it is; False brings back one that the timeline leaves out."""
+    refine: float | None = None
+    """Share of the refiner's picture, 0 to 1, where a network draws."""
 
     def __post_init__(self) -> None:
         if self.strength is not None and not 0 <= self.strength <= 1:
             raise ConfigError(f"strength must be from 0 to 1, got {self.strength}")
+        if self.refine is not None and not 0 <= self.refine <= 1:
+            raise ConfigError(f"refine must be from 0 to 1, got {self.refine}")
         if self.offset is not None and not math.isfinite(self.offset):
             raise ConfigError("offset must be a number of frames")
 

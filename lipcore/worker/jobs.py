@@ -185,7 +185,7 @@ def _adapt(params: Adapt, progress: Callable[[str, int, int], None]) -> dict[str
     return {
         "outputs": [str(made.path)], "frames": made.frames, "steps": made.steps,
         "before_db": round(made.base_psnr_db, 2), "after_db": round(made.psnr_db, 2),
-        "weights": f"{params.weights}+{made.path}",
+        "weights": made.weights,
     }  # fmt: skip
 
 

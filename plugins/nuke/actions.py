@@ -143,11 +143,11 @@ def adapt(group: Any) -> threading.Thread | None:
     """Train on this shot, then use what was learnt."""
     asked = settings.read(group)
     params = settings.write_inputs(group, asked)
-    base = params["settings"]["weights"].split("+")[0]
     wanted = {
         "plate": params["plate"], "out": f"{asked.folder}/{group.name()}.safetensors",
         "minutes": float(group["minutes"].value()), "frames": params["frames"],
-        "speaker": params["speaker"], "colorspace": params["colorspace"], "weights": base,
+        "speaker": params["speaker"], "colorspace": params["colorspace"],
+        "weights": params["settings"]["weights"],
     }  # fmt: skip
 
     def end(result: Event | None, error: WorkerError | None) -> None:

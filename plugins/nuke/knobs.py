@@ -7,7 +7,7 @@ from typing import Any
 
 import nuke
 
-VERSION = 1
+VERSION = 2
 """Of the node; raised when a knob changes its meaning, with a step in ``node.migrate``."""
 
 SPEAKERS = ["largest", "left", "right", "point", "track"]
@@ -63,7 +63,10 @@ ROWS = (
             "of the outer eye corners.", (0.02, 0.5)),
     KnobRow("Enumeration_Knob", "synthesis", "synthesis", tip="Where the new mouth comes from.",
             values=SYNTHESES),
-    KnobRow("String_Knob", "weights", "weights", "base", "Name or folder; base+FILE after Adapt."),
+    KnobRow("Double_Knob", "refiner", "refiner", 0.0, "Share of the refiner's picture in what "
+            "'adapted' and 'latent' draw; the weights must hold a refiner.", (0, 1)),
+    KnobRow("String_Knob", "weights", "weights", "base", "Name or folder; base+FILE after Adapt, "
+            "or for a refiner."),
     KnobRow("String_Knob", "colorspace", "colorspace", tip="Encoding of the input; empty: the "
             "script's working space."),
     KnobRow("Boolean_Knob", "full_float", "32 bit", False, "Write the plate as float, not half."),

@@ -12,8 +12,8 @@ import nuke
 from ..client import FINAL, Event, Job, JobCancelledError, WorkerError, shared_worker
 
 _POLL_S = 0.2
-_WEIGHTS = {"track": (0, 15), "bank": (15, 25), "crops": (25, 30), "render": (25, 100),
-            "learn": (30, 100)}  # fmt: skip
+_WEIGHTS = {"track": (0, 15), "bank": (15, 25), "crops": (25, 30), "encode": (25, 35),
+            "refine": (35, 40), "render": (25, 100), "learn": (30, 100)}  # fmt: skip
 """Where each stage lies in the bar."""
 _running: dict[str, threading.Event] = {}
 

@@ -53,8 +53,9 @@ def read(group: Any) -> Asked:
         "feather": float(group["feather"].value()),
         "offset_frames": float(group["offset"].value()),
         "synthesis": group["synthesis"].value(),
+        "refine": _share(group["refiner"].value()),
         "weights": group["weights"].value().strip() or "base",
-        "strength": min(1.0, max(0.0, float(group["strength"].value()))),
+        "strength": _share(group["strength"].value()),
     }
     params = {
         "dialogue": _dialogue(group),
@@ -74,7 +75,7 @@ def write_strength(group: Any, asked: Asked) -> None:
         return
     lines = []
     for frame in range(asked.first, asked.last + 1):
-        value = min(1.0, max(0.0, float(knob.getValueAt(frame))))
+        value = _share(knob.getValueAt(frame))
         lines.append(f"{frame} {value:.6g}\n")
     path = Path(asked.folder) / f"{group.name()}.strength.txt"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +99,11 @@ def write_inputs(group: Any, asked: Asked) -> dict[str, Any]:
         )  # fmt: skip
     write_strength(group, asked)
     return params
+
+
+def _share(value: float) -> float:
+    """A knob's value inside of 0 to 1: its slider does not bound what is typed."""
+    return min(1.0, max(0.0, float(value)))
 
 
 def _range(group: Any) -> tuple[int, int]:

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from fusionscript import Project, Timeline
 
 _MOST_VERSIONS = 999
-_STAGES = {"track": (0, 30), "bank": (30, 45), "crops": (45, 50), "render": (50, 100)}
+_STAGES = {"track": (0, 30), "bank": (30, 45), "crops": (45, 50),
+           "encode": (45, 55), "refine": (55, 60), "render": (50, 100)}
 """Where each stage lies in the share of a shot."""
 
 
@@ -174,7 +175,10 @@ class _Run:
             "timeline": str(otio), "dialogue": dialogue, "handles": self.options.handles,
             "search": self.options.listed("search"), "path_map": self.options.listed("path_map"),
             "skip_tracks": sorted({*own_tracks(self.timeline).values(), MARK}),
-            "settings": {"strength": self.options.strength, "weights": self.options.weights},
+            "settings": {
+                name: getattr(self.options, name)
+                for name in ("strength", "synthesis", "refine", "weights")
+            },
         }  # fmt: skip
 
     def _pick(self, rows: list[Event], items: list[Item], chosen: list[Item]) -> dict[str, Event]:

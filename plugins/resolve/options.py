@@ -42,6 +42,11 @@ out =
 # Frames to render on either side of each cut, as far as the media reaches:
 handles = 0
 strength = 1.0
+
+# auto, shot, adapted or latent: who draws the mouths. refine, from 0 to 1, is the share of a
+# refiner's picture in what adapted and latent draw; weights that hold one: base+FILE.
+synthesis = auto
+refine = 0.0
 weights = base
 
 # Where to look for media that have moved, and OLD=NEW starts of their paths; parted by ;
@@ -60,6 +65,8 @@ class Options:
     out: str = ""
     handles: int = 0
     strength: float = 1.0
+    synthesis: str = "auto"
+    refine: float = 0.0
     weights: str = "base"
     search: str = ""
     path_map: str = ""

@@ -24,6 +24,8 @@ _HELP = {
     "out": "folder of the frames, as a whole path",
     "handles": "frames to render on either side of each cut",
     "strength": "0 leaves the plate as it is, 1 follows the dialogue",
+    "synthesis": "auto, shot, adapted or latent: who draws the mouths",
+    "refine": "share of a refiner's picture in what adapted and latent draw, 0 to 1",
     "weights": "name or folder of the networks",
     "search": "folders to look for media in, parted by ;",
     "path_map": "OLD=NEW starts of media paths, parted by ;",

@@ -15,8 +15,8 @@ _POLL_MS = 200
 _LINES = 200
 _TEXTS = (
     ("dialogue", "Dialogue"), ("clips", "Clips"), ("out", "Output folder"), ("handles", "Handles"),
-    ("strength", "Strength"), ("weights", "Weights"), ("search", "Search folders"),
-    ("path_map", "Path map"),
+    ("strength", "Strength"), ("synthesis", "Synthesis"), ("refine", "Refine"),
+    ("weights", "Weights"), ("search", "Search folders"), ("path_map", "Path map"),
 )  # fmt: skip
 
 

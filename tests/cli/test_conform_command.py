@@ -121,3 +121,28 @@ def test_a_track_that_is_not_there_is_told_with_those_that_are(
     ended = lipcore_command("conform", timeline, "--dialogue", "track:DX", "--dry-run")
     assert ended.returncode == 4 and "no sound track 'DX'" in ended.stderr
     assert "hint: It has: 1 " in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "marker", "code", "told"),
+    [
+        (["--synthesis", "latent", "--refine"], "lipsync", 8, "hold no refiner"),
+        (["--synthesis", "latent"], "lipsync refine=0.5", 8, "hold no refiner"),
+        (["--refine", "0.5"], "lipsync", 2, "nothing to refine"),
+    ],
+)
+def test_a_refiner_that_is_not_there_is_told_before_anything_is_written(
+    options: list[str], marker: str, code: int, told: str, portrait_plate: Path,
+    spoken_line: Path, tmp_path: Path, lipcore_command: Command,
+) -> None:
+    span = otio.opentime.TimeRange(otio.opentime.RationalTime(1001, 24),
+                                   otio.opentime.RationalTime(12, 24))  # fmt: skip
+    clip = otio.schema.Clip("a", otio.schema.ExternalReference(str(portrait_plate)), span)
+    clip.markers.append(otio.schema.Marker(marker))
+    made = otio.schema.Timeline("cut", tracks=[otio.schema.Track("V1", [clip])])
+    otio.adapters.write_to_file(made, str(tmp_path / "cut.otio"))
+    ended = lipcore_command("conform", tmp_path / "cut.otio", "--dialogue", spoken_line,
+                            "--out", tmp_path / "out", *options)  # fmt: skip
+    assert ended.returncode == code, ended.stderr
+    assert told in ended.stderr and "lipcore train refiner_base" in ended.stderr
+    assert not (tmp_path / "out").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lipcore.export.cat import CatExport, export_cat, nuke_nodes
+from lipcore.export.cat import CatExport, export_cat, nuke_gizmo, nuke_nodes
 from lipcore.export.cat_module import from_display, to_display
 
 import lipcore
@@ -87,3 +87,11 @@ def test_the_nodes_quote_what_tcl_would_run() -> None:
     assert bare.count("{") == bare.count("}")
     assert 'channelsIn "rgba.red, rgba.green, rgba.blue"' in text
     assert text.count("addUserKnob {3 frame") == 3
+
+
+def test_the_gizmo_holds_what_the_group_holds() -> None:
+    script = Path("/shows/a/010 é_lipsync.pt")
+    gizmo, nodes = nuke_gizmo(script, 1001, 1010), nuke_nodes(script, 1001, 1010)
+    assert gizmo.startswith("version 14.0 v1\nGizmo {\n") and gizmo.endswith("end_group\n")
+    assert gizmo.partition("Gizmo {\n")[2] == nodes.partition(" name LipsyncCat\n")[2]
+    assert 'modelFile "/shows/a/010 é_lipsync.cat"' in gizmo and "CatFileCreator" not in gizmo

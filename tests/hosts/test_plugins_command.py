@@ -12,7 +12,14 @@ import pytest
 
 from lipcore.errors import ConfigError, OutputExistsError
 from lipcore.hosts.doctor import examine
-from lipcore.hosts.install import PLUGINS, install, read_list, state, uninstall
+from lipcore.hosts.install import (
+    PLUGINS,
+    finds_nuke_folder,
+    install,
+    read_list,
+    state,
+    uninstall,
+)
 
 
 def run(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -131,7 +138,7 @@ def test_the_doctor_finds_faults_and_says_what_to_do(tmp_path: Path) -> None:
     well = run("doctor", HOME=str(home), LIPCORE_PYTHON=sys.executable)
     assert well.returncode == 0, well.stdout + well.stderr
     assert not [line for line in well.stdout.splitlines() if line.startswith("fault ")]
-    for name in ("python", "worker", "weights", "gpu", "ocio", "codecs", "nuke"):
+    for name in ("python", "worker", "weights", "gpu", "ocio", "codecs", "exr", "nuke"):
         assert f" {name:<8} " in well.stdout
     (home / ".nuke/lipcore/menu.py").unlink()
     ill = run("doctor", HOME=str(home), LIPCORE_PYTHON="/no/python", OCIO="/no/config.ocio")
@@ -139,3 +146,67 @@ def test_the_doctor_finds_faults_and_says_what_to_do(tmp_path: Path) -> None:
     faults = [line.split()[1] for line in ill.stdout.splitlines() if line.startswith("fault ")]
     assert faults == ["python", "ocio", "nuke"]
     assert "Set it to" in ill.stdout and "lipcore plugins install nuke" in ill.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('nuke.pluginAddPath("lipcore")', True),
+        ("import os; nuke.pluginAddPath('./lipcore/')", True),
+        ('nuke.pluginAddPath(os.path.join("lipcore"), addToSysPath=False)', True),
+        ('nuke.pluginAddPath("{target}/lipcore")', True),
+        ('print "Python 2"\nnuke.pluginAddPath("lipcore")', True),
+        ('# nuke.pluginAddPath("lipcore")', False),
+        ('print "Python 2"\n# nuke.pluginAddPath("lipcore")', False),
+        ("'''\nnuke.pluginAddPath(\"lipcore\")\n'''", False),
+        ('nuke.pluginAddPath("/elsewhere/lipcore")', False),
+        ('nuke.pluginAddPath("gizmos")', False),
+    ],
+)
+def test_only_a_line_that_runs_loads_the_plugin(
+    line: str, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NUKE_PATH", raising=False)
+    init = tmp_path / "init.py"
+    init.write_text(f"import nuke\n{line.format(target=tmp_path)}\n", encoding="utf-8")
+    report = install("nuke", tmp_path)
+    assert any("Add this line" in advice for advice in report.advice) is not told
+    assert finds_nuke_folder(tmp_path) is told
+    advice = uninstall("nuke", tmp_path).advice
+    assert any("Take this line out" in text for text in advice) is told
+
+
+def test_a_folder_of_nuke_path_needs_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUKE_PATH", os.pathsep.join(["/other", str(tmp_path / "lipcore")]))
+    assert finds_nuke_folder(tmp_path)
+
+
+def test_the_doctor_names_the_encoders_that_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lipcore.hosts import doctor
+
+    (well, *_) = doctor._codecs()
+    assert well.state == "ok" and "H.264" in well.text
+    (exr,) = doctor._exr()
+    assert exr.state == "ok"
+    assert doctor._encodes("libx264") and not doctor._encodes("libx264_of_nobody")
+    there = doctor._encodes
+    monkeypatch.setattr(doctor, "_encodes", lambda name: name != "libx264" and there(name))
+    (ill,) = doctor._codecs()
+    assert (ill.state, ill.text) == ("fault", "no encoder for H.264 (libx264)")
+    assert "pip install" in ill.do
+
+
+def test_the_doctor_sees_that_nuke_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lipcore.hosts import doctor
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NUKE_PATH", raising=False)
+    (tmp_path / ".nuke").mkdir()
+    (tmp_path / ".nuke/init.py").write_text('# nuke.pluginAddPath("lipcore")\n', encoding="utf-8")
+    install("nuke", tmp_path / ".nuke")
+    (nuke,) = [found for found in doctor._plugins() if found.name == "nuke"]
+    assert nuke.state == "fault" and 'nuke.pluginAddPath("lipcore")' in nuke.do

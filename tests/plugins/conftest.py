@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 import nuke_sim
+from nuke_scene import Scene
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +54,10 @@ def host(nuke: Any) -> Iterator[Any]:
     state.fail_execute = False
     yield state
     nuke_sim.set_gui(True)
+
+
+@pytest.fixture
+def scene(
+    nuke: Any, host: Any, portrait_plate: Path, spoken_line: Path, tmp_path: Path
+) -> Scene:
+    return Scene(nuke, host, portrait_plate, spoken_line, tmp_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,58 +10,10 @@ import nuke_sim
 import numpy as np
 import OpenImageIO as oiio  # noqa: N813 - its own documentation spells it so
 import pytest
+from nuke_scene import FIRST, FRAMES, LAST, Scene, read, rgb
 from nuke_sim.evaluate import evaluate
 
 pytestmark = pytest.mark.slow
-
-FIRST, LAST = 1001, 1006
-FRAMES = range(FIRST, LAST + 1)
-RGB = ("rgba.red", "rgba.green", "rgba.blue")
-
-
-def read(path: Path) -> np.ndarray:
-    pixels = oiio.ImageBuf(str(path)).get_pixels(oiio.FLOAT)
-    assert isinstance(pixels, np.ndarray)
-    return pixels
-
-
-def rgb(node: Any, frame: int) -> np.ndarray:
-    picture = evaluate(node, frame)
-    return np.dstack([picture.get(name) for name in RGB])
-
-
-class Scene:
-    """A script with a plate and the node on it, as a compositor sets it up."""
-
-    def __init__(self, nuke: Any, host: Any, plate: Path, line: Path, folder: Path) -> None:
-        self.nuke, self.host, self.folder = nuke, host, folder
-        self.script = folder / "comp é.nk"
-        nuke.scriptSaveAs(str(self.script))
-        self.read = nuke.nodes.Read(name="Plate")
-        self.read["file"].fromUserText(f"{plate} {FIRST}-{LAST}")
-        self.read["raw"].setValue(True)
-        self.read["selected"].setValue(True)
-        self.node = host.commands["Lipsync"]()
-        self.node["dialogue"].setValue(str(line))
-
-    def press(self, button: str, *, until: Any = None) -> None:
-        """Press a button and let the host live until the job is over."""
-        self.node[button].execute()
-        if until is not None:
-            until()
-        while running := [t for t in threading.enumerate() if t.name.startswith("lipcore Lip")]:
-            self.host.pump(running[0])
-
-    def picture(self, take: int = 1) -> Path:
-        return self.folder / "lipsync" / f"v{take:03d}"
-
-
-@pytest.fixture
-def scene(
-    nuke: Any, host: Any, portrait_plate: Path, spoken_line: Path, tmp_path: Path
-) -> Scene:
-    return Scene(nuke, host, portrait_plate, spoken_line, tmp_path)
-
 
 @pytest.fixture(scope="session")
 def reference(
@@ -295,17 +246,25 @@ def test_a_farm_reads_results_and_computes_nothing(
     assert rgb(node, FIRST).any() and scene.host.executed == []
 
 
-def test_old_nodes_are_migrated(scene: Scene) -> None:
+@pytest.mark.parametrize(
+    ("version", "missing"), [(0, ("audio_node", "minutes", "refiner")), (1, ("refiner",))]
+)
+def test_old_nodes_are_migrated(scene: Scene, version: int, missing: tuple[str, ...]) -> None:
     """A node of an earlier plugin: what is missing is added, what was set stays."""
     scene.node["feather"].setValue(0.3)
-    for name in ("audio_node", "minutes"):
+    scene.node["weights"].setValue("base+old.safetensors")
+    for name in missing:
         scene.node.removeKnob(scene.node[name])
-    scene.node["lipcore_version"].setValue(0)
+    scene.node["lipcore_version"].setValue(version)
     scene.nuke.scriptSaveAs(str(scene.script))
     scene.nuke.scriptOpen(str(scene.script))
     node = scene.nuke.toNode("Lipsync1")
-    assert node["lipcore_version"].value() == 1
+    assert node["lipcore_version"].value() == 2
     assert node["minutes"].value() == 15 and node["feather"].value() == 0.3
+    assert node["refiner"].value() == 0 and node["weights"].value() == "base+old.safetensors"
+    from lipcore_plugins.nuke import settings
+
+    assert settings.read(node).params["settings"]["refine"] == 0  # it renders as it did
     assert not node["lipcore_version"].visible()
 
 

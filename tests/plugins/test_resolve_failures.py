@@ -280,11 +280,13 @@ def test_settings_of_one_timeline(film: Film, tmp_path: Path) -> None:
     path = tmp_path / "settings.ini"
     path.write_text(
         "[lipsync]\ndialogue = C:\\dubs\\100%.wav\nmode = track\nstrength = 0.5\n"
-        "[timeline Zoë: reel 1]\nmode = comp\nhandles = 4\n", encoding="utf-8-sig",
+        "[timeline Zoë: reel 1]\nmode = comp\nhandles = 4\nsynthesis = latent\nrefine = 0.4\n",
+        encoding="utf-8-sig",
     )  # fmt: skip
     film.timeline.AddMarker(9, "Blue", "Lipsync", "handles = 8\nsee you on Monday", 1)
     told = read_options(film.timeline, path)  # type: ignore[arg-type]
-    assert told == Options("C:\\dubs\\100%.wav", "comp", handles=8, strength=0.5)
+    assert told == Options("C:\\dubs\\100%.wav", "comp", handles=8, strength=0.5,
+                           synthesis="latent", refine=0.4)  # fmt: skip
 
 
 def test_settings_of_a_clip() -> None:

@@ -28,6 +28,12 @@ def test_a_marker_may_exclude_and_a_file_bring_back(tmp_path: Path) -> None:
     assert told == ShotSettings(speaker="120,300", exclude=False)
 
 
+def test_the_refiner_may_be_left_out_of_one_shot() -> None:
+    clip = otio.schema.Clip("a")
+    clip.markers.append(otio.schema.Marker("lipsync refine=0 strength=1"))
+    assert settings_of([clip]) == ShotSettings(strength=1.0, refine=0.0)
+
+
 def test_json_is_read_as_well(tmp_path: Path) -> None:
     path = tmp_path / "shots.json"
     path.write_text('{"0003_interview": {"strength": 0.25}}')
@@ -40,7 +46,7 @@ def test_json_is_read_as_well(tmp_path: Path) -> None:
         ("3: {strenth: 1}", "no setting 'strenth'"), ("3: {strength: 2}", "from 0 to 1"),
         ("3: loud", "no mapping"), ("- a", "holds no shots"), ("a: [", "is not valid YAML"),
         ("3: {exclude: 3}", "exclude"), ("3: {offset: true}", "offset has no value"),
-        ("3: {offset: .nan}", "number of frames"),
+        ("3: {offset: .nan}", "number of frames"), ("3: {refine: 1.5}", "refine must be from"),
     ],
 )
 def test_a_wrong_file_is_named_with_what_is_wrong(text: str, says: str, tmp_path: Path) -> None:
@@ -51,7 +57,7 @@ def test_a_wrong_file_is_named_with_what_is_wrong(text: str, says: str, tmp_path
     assert "shots.yaml" in caught.value.message
 
 
-@pytest.mark.parametrize("name", ["strength", "speaker", "offset"])
+@pytest.mark.parametrize("name", ["strength", "speaker", "offset", "refine"])
 def test_a_marker_that_leaves_out_the_value_is_an_error(name: str) -> None:
     clip = otio.schema.Clip("a")
     clip.markers.append(otio.schema.Marker(f"lipsync {name}"))

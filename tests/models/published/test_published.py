@@ -232,7 +232,9 @@ def test_the_command_imports_and_lists(tmp_path: Path, monkeypatch: pytest.Monke
     listed = json.loads(run("list", "--json").stdout)
     assert listed["kinds"]["tecogan"]["source"] == "t.pth" and listed["kinds"]["i3d"] is None
     assert list_imported()["tecogan"] is not None
+    assert "generator" in listed["sets"]["base"] and "refiner" not in listed["sets"]["base"]
     table = run("list").stdout
+    assert "no refiner (`lipcore train refiner_base`)" in table
     assert "tecogan       imported" in table and "FVD; from rgb_imagenet.pt" in table
     refused = run("import", "gpen", str(tmp_path / "t.pth"))
     assert refused.returncode == 8 and "GPEN-BFR-512.pth" in refused.stderr
