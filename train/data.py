@@ -9,6 +9,7 @@ killed goes on with the batches that it would have seen.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -48,13 +50,20 @@ class Clip:
     rate: Fraction
     frames: int
     crop_px: int
+    """Side of the crops as they are given, S."""
     margin_px: int
+    stored_px: int = 0
+    """Side of the crops in the shard, where it is another."""
 
     @cached_property
-    def crops(self) -> CropVideo:
+    def crops(self) -> CropVideo | ScaledVideo:
         """N pictures (S + 2 * margin, S + 2 * margin, 3) uint8, display-referred; each is
         decoded when it is asked for."""
-        return self.sample.video()
+        video = self.sample.video()
+        if self.stored_px in (0, self.crop_px):
+            return video
+        whole = self.crop_px + 2 * self.margin_px
+        return ScaledVideo(video, whole, whole * self.stored_px // self.crop_px)
 
     @cached_property
     def plate_landmarks(self) -> FloatArray:
@@ -110,14 +119,47 @@ class Clip:
         return crops_to_tensor([self.crops[frame][inner, inner]])[0]
 
 
-def load_clips(folders: Sequence[Path], split: Split) -> list[Clip]:
+@dataclass(frozen=True, eq=False)
+class ScaledVideo:
+    """The middle of each picture of a video, made smaller."""
+
+    video: CropVideo
+    side: int
+    """Of the pictures that are given."""
+    taken: int
+    """Of the square in the middle that they are made of."""
+
+    def __len__(self) -> int:
+        return len(self.video)
+
+    def __getitem__(self, frame: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        """(side, side, 3) uint8."""
+        picture = self.video[frame]
+        first = (len(picture) - self.taken) // 2
+        middle = picture[first : first + self.taken, first : first + self.taken]
+        made = cv2.resize(middle, (self.side, self.side), interpolation=cv2.INTER_AREA)
+        return np.asarray(made, np.uint8)
+
+    def __iter__(self) -> Iterator[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
+        return (self[frame] for frame in range(len(self)))
+
+
+def load_clips(folders: Sequence[Path], split: Split, *, crop_px: int = 0) -> list[Clip]:
     """The clips of one split of prepared folders, real and synthetic together.
 
+    Args:
+        folders: Prepared.
+        split: Which of the two sides.
+        crop_px: Side that the crops shall have: larger ones are made smaller as they are read.
+            0 for the side that they were prepared with, the same in all folders.
+
     Raises:
-        TrainingError: A folder was not prepared, folders differ in the size of crops or in who
-            is kept out, or the split is empty.
+        TrainingError: A folder was not prepared, crops are smaller than asked, folders differ
+            in their size where none is asked, or in who is kept out, or the split is empty.
     """
     found = [clip for folder in folders for clip in _clips_of(folder)]
+    if crop_px:
+        found = [_scaled(clip, crop_px) for clip in found]
     if len({(c.crop_px, c.margin_px) for c in found}) > 1:
         raise TrainingError(
             f"{_listed(folders)} hold crops of several sizes",
@@ -139,6 +181,27 @@ def load_clips(folders: Sequence[Path], split: Split) -> list[Clip]:
         c if names.count(c.name) == 1 else replace(c, name=f"{c.sample.shard.parent.name}/{c.name}")
         for c in chosen
     ]
+
+
+def load_both(folders: Sequence[Path], crop_px: int) -> tuple[list[Clip], list[Clip]]:
+    """What a network learns from and what is kept out, as ``load_clips`` gives them."""
+    taught = load_clips(folders, "train", crop_px=crop_px)
+    return taught, load_clips(folders, "val", crop_px=crop_px)
+
+
+def _scaled(clip: Clip, crop_px: int) -> Clip:
+    """The clip with crops of another side, and as much margin as then is whole pixels."""
+    if crop_px == clip.crop_px:
+        return clip
+    if crop_px > clip.crop_px:
+        raise TrainingError(
+            f"{clip.sample.shard.parent} holds crops of {clip.crop_px} px, and the network "
+            f"takes {crop_px} px",
+            hint=f"Prepare the clips with --crop-px {crop_px}, or train a smaller network.",
+        )
+    step = crop_px // math.gcd(crop_px, clip.crop_px)
+    margin = clip.margin_px * crop_px // clip.crop_px // step * step
+    return replace(clip, crop_px=crop_px, margin_px=margin, stored_px=clip.crop_px)
 
 
 def _clips_of(folder: Path) -> list[Clip]:

@@ -22,7 +22,7 @@ from lipcore.models.sync_expert import SyncExpert
 from lipcore.models.vqgan import VQGAN
 from lipcore.shapes.basis import ShapeBasis
 
-from .data import AugmentConfig, first_frames, load_clips, mouth_region, mouth_weight
+from .data import AugmentConfig, first_frames, load_both, mouth_region, mouth_weight
 from .latents import LatentClip, encode_clips
 from .loop import Batch, LoopConfig, Recipe, Trainer
 from .losses import gradient_loss, mouth_psnr, sync_loss, weighted_l1
@@ -130,7 +130,7 @@ class GeneratorRecipe(Recipe):
             return basis.measure(landmarks)[0]
 
         speech = self._load_speech(config)
-        train, val = load_clips(data, "train"), load_clips(data, "val")
+        train, val = load_both(data, face.config.crop_px)
         self.clips = train, val
         least = config.apart_frames + config.run_frames + 1
         taught = first_frames([c for c in train if c.frames >= least], config.clip_frames)

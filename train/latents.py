@@ -134,7 +134,7 @@ class _Encoder:
         changed = (light, self._seed, self._augment and astuple(self._augment)) if light else ()
         key = make_key(
             _LATENTS_FORMAT, *self._networks, clip.sample.shard.absolute(), state.st_size,
-            state.st_mtime_ns, clip.sample.key, clip.frames, changed, native_bf16(),
+            state.st_mtime_ns, clip.sample.key, clip.crop_px, clip.frames, changed, native_bf16(),
             self._pose.config.mask if self._pose is not None else "",
         )
 

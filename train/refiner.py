@@ -26,7 +26,7 @@ from .data import (
     Clip,
     CropSampler,
     first_frames,
-    load_clips,
+    load_both,
     mouth_region,
     mouth_weight,
     whole_crops,
@@ -105,16 +105,13 @@ class RefinerRecipe(Recipe):
             self.path = load_latents(find_weights(config.weights))
             self.face = self.path.face
             self.frozen = (self.face, self.path.generator)
-        train, val = load_clips(data, "train"), load_clips(data, "val")
+        train, val = load_both(data, self.face.config.crop_px)
         self.clips = train, val
-        sizes = {train[0].crop_px, config.network.crop_px, self.face.config.crop_px}
-        if self.path is not None and len(sizes) > 1:
+        if config.network.crop_px != self.face.config.crop_px:
             raise ConfigError(
-                f"the data hold crops of {train[0].crop_px} px, the refiner takes "
-                f"{config.network.crop_px} px, and {config.weights} draws "
+                f"the refiner takes crops of {config.network.crop_px} px, and stage 1 draws "
                 f"{self.face.config.crop_px} px",
-                hint="All three must be one size: prepare the data with --crop-px "
-                f"{self.face.config.crop_px}, and set network.crop_px likewise.",
+                hint=f"Set network.crop_px to {self.face.config.crop_px}.",
             )
         self.sampler = CropSampler(train, config.augment)
         self.sources = self._encode(train)

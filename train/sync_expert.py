@@ -16,7 +16,7 @@ from lipcore.models.checkpoint import load_network
 from lipcore.models.sync_expert import SyncExpert, SyncExpertConfig
 from lipcore.models.vqgan import VQGAN
 
-from .data import AugmentConfig, first_frames, load_clips
+from .data import AugmentConfig, first_frames, load_both
 from .latents import LatentClip, encode_clips
 from .loop import Batch, LoopConfig, Recipe, Trainer
 from .losses import contrast_loss, sync_loss
@@ -62,7 +62,7 @@ class SyncExpertRecipe(Recipe):
         self.config, self.loop = config, config.loop
         face = load_network(config.vqgan_face, kind="vqgan_face")
         assert isinstance(face, VQGAN)
-        train, val = load_clips(data, "train"), load_clips(data, "val")
+        train, val = load_both(data, face.config.crop_px)
         self.clips = train, val
         self.face = face
         if config.network.sees == "pixels":

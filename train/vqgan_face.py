@@ -15,7 +15,7 @@ from lipcore.errors import ConfigError
 from lipcore.models.blocks import channels_last
 from lipcore.models.vqgan import VQGAN, VQGANConfig
 
-from .data import AugmentConfig, CropSampler, load_clips, mouth_region, mouth_weight, whole_crops
+from .data import AugmentConfig, CropSampler, load_both, mouth_region, mouth_weight, whole_crops
 from .discriminator import DiscriminatorConfig, PatchDiscriminator
 from .loop import Batch, LoopConfig, Recipe, Trainer, unwrap
 from .losses import (
@@ -70,7 +70,7 @@ class VQGANFace(Recipe):
 
     def __init__(self, config: VQGANFaceConfig, data: Sequence[Path]) -> None:
         self.config, self.loop = config, config.loop
-        train, val = load_clips(data, "train"), load_clips(data, "val")
+        train, val = load_both(data, config.network.crop_px)
         self.sampler = CropSampler(train, config.augment)
         self.val = list(whole_crops(val, every=25))
         self.clips = train, val

@@ -15,7 +15,7 @@ from lipcore.models.blocks import channels_last
 from lipcore.models.pose_mask import MARGIN, hide_lower_face
 from lipcore.models.vqgan import VQGAN, VQGANConfig
 
-from .data import AugmentConfig, CropSampler, load_clips, whole_crops
+from .data import AugmentConfig, CropSampler, load_both, whole_crops
 from .loop import Batch, LoopConfig, Recipe, Trainer, unwrap
 from .losses import gradient_loss, weighted_l1
 
@@ -40,7 +40,7 @@ class VQGANPose(Recipe):
 
     def __init__(self, config: VQGANPoseConfig, data: Sequence[Path]) -> None:
         self.config, self.loop = config, config.loop
-        train, val = load_clips(data, "train"), load_clips(data, "val")
+        train, val = load_both(data, config.network.crop_px)
         self.sampler = CropSampler(train, config.augment)
         self.val = [(c.faces[i] * c.crop_px, crop) for c, i, crop, _ in whole_crops(val, every=50)]
         self.clips = train, val

@@ -1,12 +1,13 @@
-"""Presets of V_f side by side: each trained for the same processor time, judged on people kept out.
+"""Presets of V_f side by side, trained for the same time, judged on people kept out.
 
-    python tests/benchmarks/vqgan_presets.py SHARDS... --out RUNS [--minutes 5] [--only NAME...]
+    python tests/benchmarks/vqgan_presets.py SHARDS... --out RUNS [--minutes 5] [--steps N]
+        [--only NAME...]
 
 Each preset is `vqgan_face_base` with what its name says changed, on one thread: a few steps of it
-are timed by the processor's clock, and it gets as many steps as fill `--minutes`, so that what
-else the machine does changes nothing. A preset that was finished in RUNS is not trained again.
-Prints a table in Markdown and draws `presets.png`: crops of people kept out (top), then a row for
-each preset.
+are timed by the processor's clock, and it gets as many steps as fill `--minutes`. On a busy
+machine the same step takes more of that time, too: `--steps` gives all presets as many. A preset
+that was finished in RUNS is not trained again. Prints a table in Markdown and draws
+`presets.png`: crops of people kept out (top), then a row for each preset.
 
 - mouth, dB: PSNR in the mouth region, through the codebook, mean over people.
 - detail: gradient energy of the mouth region over the crop's own.
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("shards", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--only", nargs="+", default=list(PRESETS))
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -77,7 +79,9 @@ def main() -> None:
         if not (folder / "done.json").exists():
             settings = _merged(yaml.safe_load((FOLDER / "vqgan_face_base.yaml").read_text()),
                                PRESETS[name])  # fmt: skip
-            steps = _steps_in(args.minutes * 60, settings, args.shards, args.out / "timing")
+            steps = args.steps or _steps_in(
+                args.minutes * 60, settings, args.shards, args.out / "timing"
+            )
             _train(settings, steps, args.shards, folder)
             (folder / "done.json").write_text(json.dumps({"steps": steps}))
         network = load_network(weights, kind="vqgan_face")

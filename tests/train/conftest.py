@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from lipcore.train.shards import Segment, ShardWriter, write_manifest
 
 from lipcore.models.checkpoint import save_network
@@ -71,8 +72,10 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Untrained V_f and V_p of the tiny preset, and a basis of eight random shapes."""
     folder = tmp_path_factory.mktemp("weights")
     preset = PRESETS["tiny"]
-    for kind, config in (("vqgan_face", preset.vqgan_face), ("vqgan_pose", preset.vqgan_pose)):
-        save_network(folder / f"{kind}.safetensors", VQGAN(config), kind=kind, record={})
+    with torch.random.fork_rng():  # the same networks, whichever test asks first
+        torch.manual_seed(0)
+        for kind, config in (("vqgan_face", preset.vqgan_face), ("vqgan_pose", preset.vqgan_pose)):
+            save_network(folder / f"{kind}.safetensors", VQGAN(config), kind=kind, record={})
     rng = np.random.default_rng(0)
     points = len(lower_face())
     weights = np.full((points, 3), 1 / (3 * points), np.float32)

@@ -113,6 +113,32 @@ def test_folders_are_joined_and_must_agree(tmp_path: Path) -> None:
         load_clips([a, b], "train")
 
 
+@pytest.mark.parametrize(("side", "margin"), [(20, 2), (15, 0), (30, 3)])
+def test_crops_are_made_as_small_as_a_network_takes_them(
+    side: int, margin: int, tmp_path: Path
+) -> None:
+    folder = write(tmp_path, segment("one"))
+    (whole,), (small,) = (load_clips([folder], "train", crop_px=px) for px in (40, side))
+    assert (small.crop_px, small.margin_px) == (side, margin)
+    assert small.crops[2].shape == (side + 2 * margin, side + 2 * margin, 3)
+    assert len(small.crops) == len(list(small.crops)) == 6
+    assert small.crop(2).shape == (3, side, side)
+    # What is seen stays where it was: the mean over a quarter of the crop is the same.
+    for rows in (slice(0, 1), slice(1, 2)):
+        parts = [
+            c.crop(2).reshape(3, 2, c.crop_px // 2, -1)[:, rows, :, :].mean((1, 2, 3))
+            for c in (whole, small) if c.crop_px % 2 == 0
+        ]
+        assert all(np.allclose(parts[0], part, atol=0.02) for part in parts)
+
+
+def test_crops_are_never_made_larger(tmp_path: Path) -> None:
+    folder = write(tmp_path, segment("one"))
+    with pytest.raises(TrainingError, match="crops of 40 px, and the network takes") as caught:
+        load_clips([folder], "train", crop_px=64)
+    assert "--crop-px 64" in caught.value.hint
+
+
 def test_damage_is_said(tmp_path: Path) -> None:
     shard = write(tmp_path, segment("one")) / "source.tar"
     data = bytearray(shard.read_bytes())
