@@ -6,7 +6,8 @@ Run from the repository's root, with the development data beside it:
         [--tests own silent shapes crossed] [--synthesis shot]
 
 For the row ``adapted``, ``lipcore adapt CLIP --out FOLDER/CLIP'S NAME.safetensors`` each clip
-first, then add ``--synthesis adapted --adapted FOLDER``.
+first, then add ``--synthesis adapted --adapted FOLDER``. For a refiner's rows, add ``--refine``
+and a share from 0 to 1, with ``--weights base+FILE``.
 
 Every render goes through ``lipcore.render_shot`` to lossless FFV1 and is measured by a face
 mesh run on the written file, as on the plate:
@@ -32,6 +33,7 @@ import argparse
 import json
 import tempfile
 import wave
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -148,7 +150,7 @@ def own_curves(plate_path: Path, out: Path) -> None:
 
 
 def measure(
-    name: str, tests: list[str], synthesis: str, weights: str, judge: OffsetJudge | None
+    name: str, tests: list[str], drawn: lipcore.RenderConfig, judge: OffsetJudge | None
 ) -> dict[str, float]:
     """All figures of one clip."""
     plate = DATA / "clips" / name
@@ -162,9 +164,7 @@ def measure(
             offset = -facts["offset_frames"] if "dialogue" in shot and out == "own.mkv" else 0
             lipcore.render_shot(
                 lipcore.Shot(plate, **shot),
-                lipcore.RenderConfig(
-                    exclude_frames=12, offset_frames=offset, synthesis=synthesis, weights=weights
-                ),
+                replace(drawn, exclude_frames=12, offset_frames=offset),
                 base / out,
             )
             return mesh_of(base / out)
@@ -214,6 +214,7 @@ def main() -> None:
     parser.add_argument("--clips", nargs="*", default=HELD_OUT)
     parser.add_argument("--tests", nargs="*", default=["own", "silent", "shapes"])
     parser.add_argument("--synthesis", default="auto")
+    parser.add_argument("--refine", type=float, default=0.0)
     parser.add_argument("--weights", default="base")
     parser.add_argument("--adapted", type=Path, help="Folder of the clips' adaptations.")
     options = parser.parse_args()
@@ -229,7 +230,10 @@ def main() -> None:
         weights = options.weights
         if options.adapted is not None:
             weights += f"+{options.adapted / Path(name).stem}.safetensors"
-        figures = measure(name, options.tests, options.synthesis, weights, judge)
+        drawn = lipcore.RenderConfig(
+            synthesis=options.synthesis, refine=options.refine, weights=weights
+        )
+        figures = measure(name, options.tests, drawn, judge)
         rows.append(figures)
         print(name, " ".join(f"{k}={v:.3f}" for k, v in figures.items()), flush=True)
     for key in dict.fromkeys(k for row in rows for k in row):

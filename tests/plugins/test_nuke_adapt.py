@@ -61,7 +61,8 @@ def test_adapt_learns_the_shot_and_render_uses_it(scene: Scene, refiner: Path) -
     node["synthesis"].setValue("adapted")
 
     # The next Render is the command line's with these weights, pixel for pixel.
-    node["frames"].setValue(f"{FIRST + 2}-{FIRST + 3}")
+    frames = lipcore.FrameRange(FIRST + 2, FIRST + 5)
+    node["frames"].setValue(str(frames))
     scene.press("render")
     assert scene.host.messages == []
     told = sidecar(scene, 1)
@@ -73,25 +74,27 @@ def test_adapt_learns_the_shot_and_render_uses_it(scene: Scene, refiner: Path) -
     lipcore.render_shot(
         lipcore.Shot(
             plate.with_name("plate.####.exr"), Path(node["dialogue"].value()),
-            frames=lipcore.FrameRange(FIRST + 2, FIRST + 3), colorspace="lin_rec709_scene",
+            frames=frames, colorspace="lin_rec709_scene",
         ),
         lipcore.RenderConfig(synthesis="adapted", weights=learnt), out,
     )
     changed = 0
-    for frame in (FIRST + 2, FIRST + 3):
+    for frame in frames:
         expected = read(out / f"plate.{frame}.exr")[..., :3]
         assert np.array_equal(rgb(node, frame), expected)
         changed += int((expected != rgb(scene.read, frame)).any())
-    assert changed == 2
+    assert changed == len(frames)
 
     # The refiner beside the adaptation: other pictures, and so another version.
-    plain = rgb(node, FIRST + 2)
+    plain = [rgb(node, frame) for frame in frames]
     node["refiner"].setValue(0.6)
     scene.press("render")
     assert scene.host.messages == [] and node["take"].value() == 2
     told = sidecar(scene, 2)
     assert told["refine"] == 0.6 and {"adaptation", "refiner"} <= set(told["weights_sha256"])
-    assert np.abs(rgb(node, FIRST + 2) - plain).max() > 0.01
+    # Shut lips are the shot's own, whatever a network draws: open ones show the difference.
+    refined = [rgb(node, frame) for frame in frames]
+    assert max(np.abs(a - b).max() for a, b in zip(refined, plain, strict=True)) > 0.002
 
     # Adapted again, it begins from the set, not from what it learnt before.
     node["frames"].setValue("")
