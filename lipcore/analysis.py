@@ -16,14 +16,15 @@ import numpy as np
 
 from lipcore.cache import Cache, make_key
 from lipcore.media.color import ColorTransform
-from lipcore.media.plate import Plate
+from lipcore.media.plate import Plate, stream_numbers
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.synthesis.bank import BankWriter, FrameBank
+from lipcore.synthesis.seen import SeenFaces
 from lipcore.tracking.align import to_square
 from lipcore.tracking.speakers import select_speaker
 from lipcore.tracking.store import load_tracks, save_tracks
 from lipcore.tracking.tracker import track_plate
-from lipcore.types import FaceTrack, FloatArray, FrameRange
+from lipcore.types import FaceTrack, FloatArray, Frame, FrameRange
 
 Read = TypeVar("Read")
 Progress = Callable[[str, int, int], None]
@@ -31,6 +32,8 @@ Progress = Callable[[str, int, int], None]
 
 _VERSION = 1
 """Raised when what is cached changes its meaning."""
+_MOST_LOOKED_UP = 0.25
+"""Share of the frames that the bank looks up one by one; of more, all are read in order."""
 _BRIDGE_FRAMES = 12
 """Longest gap that the policy ``hold`` fills between two sightings."""
 
@@ -74,29 +77,60 @@ def analyse(
         FaceError: No face, not the one asked for, or one that is too small.
         MediaError: The plate cannot be read.
     """
-    tracks, track_key, had_tracks = find_tracks(
-        plate, frames, color=color, cache=cache, progress=progress
-    )
-    track = cover(select_speaker(tracks, speaker), frames)
-
-    def build_bank(folder: Path) -> None:
-        square = to_square(track.landmarks, track.pixel_aspect)
-        with BankWriter(folder) as writer:
-            for done, frame in enumerate(plate.stream(frames), 1):
-                index = track.frames.index(frame.number)
-                if track.present[index] and frame.policy is None:
-                    writer.add(frame, square[index], track.pixel_aspect)
-                progress("bank", done, len(frames))
-
-    bank_key = make_key(track_key, track.track_id)
-    bank, had_bank = _cached(cache, "bank", bank_key, build_bank, FrameBank)
+    shared = plate.shared_tracking(frames)
+    shown = list(frames) if shared is None else list(shared.numbers)
+    with SeenFaces(cache.folder, shown) as seen:
+        tracks, track_key, had_tracks = find_tracks(
+            plate, frames, color=color, cache=cache, progress=progress, seen=seen
+        )
+        track = cover(select_speaker(tracks, speaker), frames)
+        bank, had_bank = _cached(
+            cache, "bank", make_key(track_key, track.track_id),
+            lambda folder: _build_bank(folder, plate, track, shown, seen, progress), FrameBank,
+        )
     values, neutral = basis.measure(to_square(track.landmarks, track.pixel_aspect))
     return ShotAnalysis(track, values, neutral, bank, had_tracks and had_bank)
 
 
+def _build_bank(
+    folder: Path, plate: Plate, track: FaceTrack, shown: Sequence[int], seen: SeenFaces,
+    progress: Progress,
+) -> None:  # fmt: skip
+    """Store the speaker's lower faces: those that tracking set aside, the rest from the plate.
+
+    Args:
+        folder: Of the bank.
+        plate: The plate.
+        track: Over the frames to store.
+        shown: The frame that each of them was tracked as.
+        seen: What was set aside.
+        progress: Told of the stage ``bank``.
+    """
+    square, aspect = to_square(track.landmarks, track.pixel_aspect), track.pixel_aspect
+
+    absent = [
+        int(i) for i in np.flatnonzero(track.present)
+        if not seen.holds(shown[i], square[i], aspect)
+    ]  # fmt: skip
+    if len(absent) > _MOST_LOOKED_UP * len(track.frames):
+        absent = list(range(len(track.frames)))
+    looked_up = stream_numbers(plate, [track.frames.first + i for i in absent])
+    left = frozenset(absent)
+    with BankWriter(folder) as writer:
+        for i, number in enumerate(track.frames):
+            if i in left:
+                frame = next(looked_up)
+                if track.present[i] and frame.policy is None:
+                    writer.add(frame, square[i], aspect)
+            elif track.present[i] and (found := seen.find(shown[i], square[i], aspect)):
+                writer.put(number, *found)
+            progress("bank", i + 1, len(track.frames))
+
+
 def find_tracks(
-    plate: Plate, frames: FrameRange, *, color: ColorTransform, cache: Cache, progress: Progress
-) -> tuple[list[FaceTrack], str, bool]:
+    plate: Plate, frames: FrameRange, *, color: ColorTransform, cache: Cache,
+    progress: Progress, seen: SeenFaces | None = None,
+) -> tuple[list[FaceTrack], str, bool]:  # fmt: skip
     """The tracks of all faces.
 
     Args:
@@ -105,6 +139,7 @@ def find_tracks(
         color: Between the plate's encoding and display-referred values.
         cache: Where tracks are kept.
         progress: Told of the stage ``track``.
+        seen: Keeps the lower faces where the cache does not have the tracks.
 
     Returns:
         The tracks, the key of what they were found in, and whether the cache had them.
@@ -118,10 +153,15 @@ def find_tracks(
     if shared is not None:
         color = ColorTransform.of_plate(source)
 
+    def keep(frame: Frame, faces: list[FloatArray]) -> None:
+        if seen is not None:
+            seen.keep(frame, faces, source.info.pixel_aspect)
+
     def build(folder: Path) -> None:
         tracks = track_plate(
-            source, over, color=color, progress=lambda n, m: progress("track", n, m)
-        )
+            source, over, color=color, seen=keep,
+            progress=lambda n, m: progress("track", n, m),
+        )  # fmt: skip
         save_tracks(folder / "tracks.npz", tracks)
 
     key = tracks_key(source, over, color)

@@ -48,7 +48,7 @@ class Cache:
     """
 
     def __init__(self, folder: Path | None = None, limit_bytes: int = _LIMIT_BYTES) -> None:
-        self._folder = folder or default_folder()
+        self.folder = folder or default_folder()
         self._limit = limit_bytes
 
     def entry(self, kind: str, key: str, build: Callable[[Path], None]) -> tuple[Path, bool]:
@@ -66,14 +66,14 @@ class Cache:
             OutputNotWritableError: The cache folder does not accept files.
             DiskFullError: No space is left.
         """
-        path = self._folder / f"{kind}-{key}"
+        path = self.folder / f"{kind}-{key}"
         if _is_whole(path):
             with contextlib.suppress(OSError):  # only the order of deletion is at stake
                 os.utime(path)
             return path, True
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            making = Path(tempfile.mkdtemp(prefix=f".{kind}-", dir=self._folder))
+            self.folder.mkdir(parents=True, exist_ok=True)
+            making = Path(tempfile.mkdtemp(prefix=f".{kind}-", dir=self.folder))
         except OSError as error:
             raise self._refused(error) from error
         try:
@@ -93,7 +93,7 @@ class Cache:
 
     def find(self, kind: str, key: str) -> Path | None:
         """The folder of an entry that is there and whole; nothing is built."""
-        path = self._folder / f"{kind}-{key}"
+        path = self.folder / f"{kind}-{key}"
         return path if _is_whole(path) else None
 
     def discard(self, path: Path) -> None:
@@ -103,19 +103,19 @@ class Cache:
     def _refused(self, error: OSError) -> OutputError:
         if error.errno in _FULL:
             return DiskFullError(
-                f"no space is left for the cache in {self._folder}",
+                f"no space is left for the cache in {self.folder}",
                 hint="Free some space, or set LIPCORE_CACHE to another disk.",
-                path=str(self._folder),
+                path=str(self.folder),
             )
         return OutputNotWritableError(
-            f"the cache folder {self._folder} cannot be written ({error.strerror or error})",
+            f"the cache folder {self.folder} cannot be written ({error.strerror or error})",
             hint="Set LIPCORE_CACHE, or give --cache, a folder that you may write to.",
-            path=str(self._folder),
+            path=str(self.folder),
         )
 
     def _trim(self, keep: Path) -> None:
         entries = []
-        for path in self._folder.iterdir():
+        for path in self.folder.iterdir():
             with contextlib.suppress(OSError):  # another process may delete it meanwhile
                 if path.name.startswith(".") and _is_alive(path):
                     continue  # another process builds it

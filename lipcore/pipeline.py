@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +19,7 @@ from lipcore.cache import Cache
 from lipcore.errors import ConfigError, NoFaceError, OutOfMemoryError
 from lipcore.media.color import ColorTransform
 from lipcore.media.holdout import HoldOut, hold_out, with_mattes
-from lipcore.media.plate import Plate, open_plate
+from lipcore.media.plate import Plate, open_plate, stream_numbers
 from lipcore.media.writers import FrameWriter, open_writer
 from lipcore.models.device import check_device, is_out_of_memory
 from lipcore.provenance.certificate import load_identity
@@ -378,7 +378,7 @@ def render_frames(
     with threadpool_limits(1, user_api="blas"), BackgroundSink(write) as sink:
         while written < len(left):
             rest = left[written:]
-            items = zip(_stream(plate, rest), with_mattes(rest, matte), strict=True)
+            items = zip(stream_numbers(plate, rest), with_mattes(rest, matte), strict=True)
             try:
                 for frame, patch in ordered_map(draw, items, workers=workers):
                     if patch is None:
@@ -401,16 +401,6 @@ def render_frames(
                 workers //= 2
                 listener.log(f"memory ran out: {workers} frames are drawn at once from here on")
     return done
-
-
-def _stream(plate: Plate, numbers: list[int]) -> Iterator[Frame]:
-    """Frames by number, read in stretches that follow each other."""
-    start = 0
-    for i in range(1, len(numbers) + 1):
-        if i == len(numbers) or numbers[i] != numbers[i - 1] + 1:
-            if i > start:
-                yield from plate.stream(FrameRange(numbers[start], numbers[i - 1]))
-            start = i
 
 
 class _Clock:

@@ -8,7 +8,7 @@ with open_plate("shots/a/plate.####.exr") as plate:
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -111,6 +111,24 @@ class Plate(abc.ABC):
                 path=str(self.info.path),
                 frame=number,
             )
+
+
+def stream_numbers(plate: Plate, numbers: Sequence[int]) -> Iterator[Frame]:
+    """Some frames of a plate, in stretches that are streamed.
+
+    Args:
+        plate: The plate.
+        numbers: Ascending.
+
+    Raises:
+        MissingFrameError, MediaUnreadableError, FrameSizeError: As ``Plate.stream`` does.
+    """
+    start = 0
+    for i in range(1, len(numbers) + 1):
+        if i == len(numbers) or numbers[i] != numbers[i - 1] + 1:
+            if i > start:
+                yield from plate.stream(FrameRange(numbers[start], numbers[i - 1]))
+            start = i
 
 
 def open_plate(

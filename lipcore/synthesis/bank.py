@@ -23,6 +23,15 @@ PIXELS, INDEX = "bank.f16", "bank.npz"
 _HELD = 12
 _HALF_MAX = 65504.0
 
+HalfArray = npt.NDArray[np.float16]
+
+
+def to_half(picture: FloatArray) -> HalfArray:
+    """Pixels as the bank stores them; what half precision does not reach, at its end."""
+    with np.errstate(over="ignore"):
+        half: HalfArray = np.clip(picture, -_HALF_MAX, _HALF_MAX).astype(np.float16)
+    return np.ascontiguousarray(half)
+
 
 class BankWriter:
     """Collects the lower faces of a shot; a context manager."""
@@ -41,15 +50,23 @@ class BankWriter:
             pixel_aspect: Of the plate.
         """
         window = lower_face_window(landmarks, frame.window, pixel_aspect)
+        if window.width >= 2 and window.height >= 2:
+            self.put(frame.number, window, to_half(frame.part(window)))
+
+    def put(self, number: int, window: Window, pixels: HalfArray) -> None:
+        """Store a lower face that was cut out before.
+
+        Args:
+            number: Of the frame.
+            window: Of ``lower_face_window``.
+            pixels: ``(h, w, 3)`` of ``to_half``.
+        """
         if window.width < 2 or window.height < 2:
             return
-        picture = frame.part(window)
-        with np.errstate(over="ignore"):
-            half = np.clip(picture, -_HALF_MAX, _HALF_MAX).astype(np.float16)
         self._rows.append(
-            (frame.number, window.x, window.y, window.width, window.height, self._file.tell())
+            (number, window.x, window.y, window.width, window.height, self._file.tell())
         )
-        self._file.write(np.ascontiguousarray(half).data)
+        self._file.write(np.ascontiguousarray(pixels).data)
 
     def __enter__(self) -> Self:
         return self

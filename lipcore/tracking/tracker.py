@@ -32,7 +32,15 @@ from lipcore.tracking.landmarks import (
 from lipcore.tracking.speakers import Register, Speaker, distinct, same_place
 from lipcore.tracking.stabilize import SmoothingConfig, smooth_transforms, stabilize
 from lipcore.tracking.view import FrameView, TrackingColor
-from lipcore.types import LANDMARK_COUNT, BoolArray, FaceTrack, Frame, FrameRange, PlateInfo
+from lipcore.types import (
+    LANDMARK_COUNT,
+    BoolArray,
+    FaceTrack,
+    FloatArray,
+    Frame,
+    FrameRange,
+    PlateInfo,
+)
 
 MIN_FACE_PX = 24
 """Narrowest face, in plate pixels, whose mouth can be drawn."""
@@ -97,6 +105,7 @@ def track_plate(
     color: TrackingColor,
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], None] | None = None,
+    seen: Callable[[Frame, list[FloatArray]], None] | None = None,
     config: TrackingConfig | None = None,
 ) -> list[FaceTrack]:
     """Track every face of a range of frames.
@@ -107,6 +116,8 @@ def track_plate(
         color: Turns plate pixels into uint8 sRGB for the networks.
         progress: Called after each frame with how many are done, and of how many.
         cancel: Called before each frame; what it raises ends the tracking.
+        seen: Called with each frame and the ``(478, 3)`` landmarks of the faces that were found
+            in it, in square pixels, before they are smoothed.
         config: How to track.
 
     Returns:
@@ -122,7 +133,9 @@ def track_plate(
         for done, frame in enumerate(plate.stream(frames), start=1):
             if cancel is not None:
                 cancel()
-            tracker.look(frame)
+            found = tracker.look(frame)
+            if seen is not None:
+                seen(frame, [face.landmarks for face in found])
             if progress is not None:
                 progress(done, len(frames))
         return tracker.finish(frames)
@@ -151,7 +164,7 @@ class ShotTracker:
         self._detector.close()
         self._meshes.close()
 
-    def look(self, frame: Frame) -> None:
+    def look(self, frame: Frame) -> list[FaceMesh]:
         """Find the faces of the next frame."""
         number, config = frame.number, self._config
         view = FrameView(frame, self._color, self._aspect)
@@ -167,6 +180,7 @@ class ShotTracker:
         if self._should_detect(number, bool(found)):
             found = self._detect(view, number, found)
         self._register.assign(number, self._scene, found)
+        return found
 
     def _follow(self, view: FrameView, speaker: Speaker, number: int) -> FaceMesh | None:
         matrix = roi_of_landmarks(speaker.predict(number))

@@ -1,11 +1,13 @@
-"""A page of a render's speed and memory against resolution and length.
+"""A page of a render's speed and memory against resolution, length and batch.
 
     python tests/benchmarks/draw_speed.py CLIP DIALOGUE --out speed.html [--peers peers.json]
-        [--heights 540 1080 2160] [--seconds 2 6 12]
+        [--heights 540 1080 2160] [--seconds 2 6 12] [--workers 1 2 4] [--batches 1 2 4 8]
 
 The plates are CLIP played to and fro, enlarged, H.264 in and out; each render runs in a process
-of its own, with nothing cached. Processor seconds, not wall time, are drawn. ``peers.json`` comes
-from ``bench_peers.py --json`` and adds its comparison.
+of its own, with nothing cached. A batch of a render is how many frames are drawn at once
+(``RenderConfig.workers``); one of the latent networks, how many crops a pass of the generator and
+decoder takes (``--backend`` of them). Processor seconds, not wall time, are drawn. ``peers.json``
+comes from ``bench_peers.py --json`` and adds its comparison.
 """
 
 from __future__ import annotations
@@ -13,17 +15,45 @@ from __future__ import annotations
 import argparse
 import html
 import json
+import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench_peers import render
+from bench_peers import of_a_frame, render, run_child
 from bench_render import RATE, write_dialogue, write_plate
 
-from lipcore.report.page import bars, figure, heading, page, paragraph, plots, table
+from lipcore.report.page import figure, heading, page, paragraph, plots, table
 
 _WIDTH, _HEIGHT, _LEFT, _FOOT = 340, 190, 44, 34
 _SIXTEEN_NINTHS = 16 / 9
+_ROW, _BAR = 38, 10
+_NETWORKS = """
+import json, resource, sys, tempfile, time
+from pathlib import Path
+from lipcore.cache import Cache
+from lipcore.runtime.backends import open_graph
+from lipcore.runtime.graphs import build_graph
+from lipcore.runtime.probes import probe
+from lipcore.weights import find_weights
+backend, batch = sys.argv[1], int(sys.argv[2])
+weights = find_weights("base")
+graph = build_graph("draw", weights)
+inputs = [x.numpy() for x in probe(graph, weights, batch=batch)]
+with tempfile.TemporaryDirectory() as name:
+    runner = open_graph(graph, backend, cache=Cache(Path(name)))
+    runner.run(*inputs)
+    times = max(2, 16 // batch)
+    start = time.process_time()
+    for _ in range(times):
+        runner.run(*inputs)
+    spent = time.process_time() - start
+scale = 1 if sys.platform == "darwin" else 1024
+print(json.dumps({
+    "cpu_s_a_frame": spent / times / batch,
+    "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e6,
+}))
+"""
 
 
 def line_plot(title: str, points: Sequence[tuple[float, float]], x_unit: str, unit: str) -> str:
@@ -52,8 +82,32 @@ def line_plot(title: str, points: Sequence[tuple[float, float]], x_unit: str, un
     ))  # fmt: skip
 
 
+def long_bars(title: str, values: Mapping[str, float], unit: str) -> str:
+    """A bar a name, the shortest first, on a logarithmic scale: peers differ by thousands."""
+    ordered = sorted(values.items(), key=lambda item: item[1])
+    low, high = math.log10(ordered[0][1]) - 0.5, math.log10(ordered[-1][1])
+    drawn = "".join(
+        f'<text x="0" y="{_ROW * i + 14}">{html.escape(name)}: {value:.3g} {html.escape(unit)}'
+        f'</text><rect x="0" y="{_ROW * i + 20}" height="{_BAR}" '
+        f'width="{(math.log10(value) - low) / max(high - low, 1e-6) * _WIDTH:.1f}"/>'
+        for i, (name, value) in enumerate(ordered)
+    )
+    size = f"0 0 {_WIDTH} {_ROW * len(ordered)}"
+    return figure(f"{title}, logarithmic", f'<svg viewBox="{size}" role=img>{drawn}</svg>')
+
+
+def pair_of_plots(points: Mapping[int, Mapping[str, float]], x_unit: str) -> str:
+    """Processor time and peak memory against what was varied."""
+    ordered = sorted(points.items())
+    return plots(
+        line_plot("processor time a frame", [(x, r["cpu_s_a_frame"]) for x, r in ordered],
+                  x_unit, "s"),
+        line_plot("peak memory", [(x, r["peak_mb"] / 1000) for x, r in ordered], x_unit, "GB"),
+    )  # fmt: skip
+
+
 def main() -> None:
-    """Render at each size and length, and write the page."""
+    """Render at each size, length and batch, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("clip", type=Path)
     parser.add_argument("dialogue", type=Path)
@@ -61,52 +115,60 @@ def main() -> None:
     parser.add_argument("--peers", type=Path)
     parser.add_argument("--heights", type=int, nargs="+", default=[540, 1080, 2160])
     parser.add_argument("--seconds", type=int, nargs="+", default=[2, 6, 12])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--backend", default="torch")
     given = parser.parse_args()
-    shortest, lowest = min(given.seconds), min(given.heights)
-    jobs = [(height, shortest) for height in sorted(given.heights)]
-    jobs += [(lowest, seconds) for seconds in sorted(given.seconds) if seconds != shortest]
-    found: dict[tuple[int, int], dict[str, float]] = {}
+    shortest, lowest, middle = (
+        min(given.seconds), min(given.heights), sorted(given.heights)[len(given.heights) // 2]
+    )  # fmt: skip
+    jobs = [(height, shortest, 2) for height in given.heights]
+    jobs += [(lowest, seconds, 2) for seconds in given.seconds]
+    jobs += [(middle, shortest, workers) for workers in given.workers]
+    found: dict[tuple[int, int, int], dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
-        for height, seconds in jobs:
+        for height, seconds, workers in dict.fromkeys(jobs):
             plate, line = Path(name) / f"{height}_{seconds}.mp4", Path(name) / f"{seconds}.wav"
-            write_plate(plate, given.clip, seconds, (round(height * _SIXTEEN_NINTHS), height))
-            write_dialogue(line, given.dialogue, seconds)
-            found[height, seconds] = render(
-                str(plate), str(line), f"{plate}.out.mp4", f"{plate}.cache",
-                str(seconds * RATE), "full",
-            )  # fmt: skip
-            print(height, seconds, json.dumps(found[height, seconds]), flush=True)
-    sizes = [(h, found[h, shortest]) for h in sorted(given.heights)]
-    lengths = [(s, found[lowest, s]) for s in sorted(given.seconds)]
-    cpu, peak = "processor time a frame", "peak memory"
+            if not plate.is_file():
+                write_plate(plate, given.clip, seconds, (round(height * _SIXTEEN_NINTHS), height))
+                write_dialogue(line, given.dialogue, seconds)
+            made = render(
+                plate, line, Path(f"{plate}.{workers}.mp4"), Path(f"{plate}.{workers}.cache"),
+                seconds * RATE, "full", workers,
+            )
+            found[height, seconds, workers] = made
+            print(height, seconds, workers, json.dumps(made), flush=True)
+    networks = {}
+    for batch in given.batches:
+        networks[batch] = run_child(_NETWORKS, given.backend, batch)
+        print(given.backend, batch, json.dumps(networks[batch]), flush=True)
     parts = [
         paragraph("H.264 in and out, nothing cached, the start of the program shared among the "
                   "frames. Processor seconds of all threads: two idle cores need half of them."),
         heading(f"Against height, {shortest} s of 16:9"),
-        plots(
-            line_plot(cpu, [(h, r["cpu_s_a_frame"]) for h, r in sizes], "lines", "s"),
-            line_plot(peak, [(h, r["peak_mb"] / 1000) for h, r in sizes], "lines", "GB"),
-        ),
+        pair_of_plots({h: found[h, shortest, 2] for h in given.heights}, "lines"),
         heading(f"Against length, {lowest} lines"),
-        plots(
-            line_plot(cpu, [(s, r["cpu_s_a_frame"]) for s, r in lengths], "seconds", "s"),
-            line_plot(peak, [(s, r["peak_mb"] / 1000) for s, r in lengths], "seconds", "GB"),
-        ),
-        table(("lines", "seconds", "processor s a frame", "peak MB"),
-              [(h, s, r["cpu_s_a_frame"], r["peak_mb"]) for (h, s), r in found.items()]),
+        pair_of_plots({s: found[lowest, s, 2] for s in given.seconds}, "seconds"),
+        heading(f"Against frames that are drawn at once, {middle} lines, {shortest} s"),
+        pair_of_plots({w: found[middle, shortest, w] for w in given.workers}, "frames"),
+        heading(f"Against the batch: the latent path's generator and decoder, {given.backend}"),
+        pair_of_plots(networks, "crops"),
+        heading("All renders"),
+        table(("lines", "seconds", "at once", "processor s a frame", "peak MB"),
+              [(*job, f"{r['cpu_s_a_frame']:.3f}", round(r["peak_mb"]))
+               for job, r in found.items()]),
     ]  # fmt: skip
     if given.peers:
         peers = json.loads(given.peers.read_text())
+        ours = {
+            f"lipcore, whole render, {what}": peers[f"lipcore_{deliver}_cpu_s_a_frame"]
+            for deliver, what in (("full", "H.264"), ("patch", "patch EXR"))
+        }
         parts += [
-            heading("Beside Wav2Lip's pipeline, 4K, processor ms a frame"),
-            plots(bars("processor ms a frame", {
-                "S3FD at full size": round(1000 * peers["s3fd_full_cpu_s"]),
-                "S3FD at quarter size": round(1000 * peers["s3fd_quarter_cpu_s"]),
-                "whole render, H.264": round(1000 * peers["lipcore_full_cpu_s_a_frame"]),
-                "whole render, patch": round(1000 * peers["lipcore_patch_cpu_s_a_frame"]),
-            })),
+            heading("Beside its peers' networks, 4K"),
+            plots(long_bars("processor time a frame", of_a_frame(peers) | ours, "s")),
             table(("figure", "value"), [(k, f"{v:.3f}") for k, v in peers.items()]),
-        ]  # fmt: skip
+        ]
     given.out.write_text(page("Speed and memory of lipcore render", *parts), "utf-8")
 
 

@@ -9,7 +9,9 @@ from scipy.signal import resample_poly
 from lipcore.errors import ConfigError
 from lipcore.media.audio import load_dialogue
 from lipcore.speech.activity import (
+    CHUNK,
     ActivityConfig,
+    VoiceDetector,
     speech_envelope,
     speech_probability,
     speech_spans,
@@ -50,6 +52,22 @@ def test_real_speech_is_found(shared_data: Path) -> None:
     dialogue = load_dialogue(shared_data / "speech" / "jfk_en.wav")
     spans = speech_spans(speech_probability(dialogue))
     assert 0.5 < sum(b - a for a, b in spans) / float(dialogue.duration_s) <= 1
+
+
+@pytest.mark.parametrize("surplus", [0, 1, 511])
+def test_many_chunks_at_once_are_heard_as_one_after_another(
+    shared_data: Path, surplus: int
+) -> None:
+    said = load_dialogue(shared_data / "speech" / "jfk_en.wav").samples
+    rng = np.random.default_rng(surplus)
+    noisy = np.resize(said, 700 * CHUNK + surplus) + rng.normal(0, 0.01, 700 * CHUNK + surplus)
+    samples = noisy.astype(np.float32)
+    together = speech_probability(Dialogue(samples), gain=1.0)
+    detector = VoiceDetector()
+    apart = [detector.hear(samples[i : i + CHUNK]) for i in range(0, len(samples), CHUNK)]
+    assert len(apart) > 512, "a later block must go on where the first one ends"
+    np.testing.assert_allclose(together, apart, atol=1e-5)
+    assert speech_spans(together) == speech_spans(np.asarray(apart, np.float32)) != []
 
 
 def test_the_envelope_is_zero_in_silence_and_smooth() -> None:
