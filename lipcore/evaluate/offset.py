@@ -10,6 +10,7 @@ to a frame, but takes three of sixteen foreign sounds for shifted ones.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -84,6 +85,11 @@ class OffsetJudge:
             return self._given
         stored: FloatArray = load_file(_FITTED)["weights"]
         return stored
+
+    @property
+    def digest(self) -> str:
+        """Changes with the weights."""
+        return hashlib.sha256(self.weights.tobytes()).hexdigest()[:16]
 
     @classmethod
     def fit(cls, clips: Sequence[tuple[FloatArray, FloatArray, float, float]]) -> OffsetJudge:

@@ -22,16 +22,20 @@ from lipcore.errors import ConfigError, LipcoreError, MediaNotFoundError
 from lipcore.evaluate.baseline import first_frames, render_wav2lip
 from lipcore.evaluate.compare import evaluate_render
 from lipcore.evaluate.judges import JUDGES, Judge
+from lipcore.evaluate.offset import OffsetJudge
+from lipcore.evaluate.said import SaidBy
 from lipcore.evaluate.table import evaluation_facts
 from lipcore.media.audio import fit_dialogue, load_dialogue
 from lipcore.media.color import ColorTransform
 from lipcore.media.output_files import appearing, output_error
 from lipcore.media.plate import open_plate
+from lipcore.models.checkpoint import hash_file
 from lipcore.models.published.importing import list_imported
 from lipcore.models.published.wav2lip import Wav2Lip
 from lipcore.pipeline import render_shot
 from lipcore.shot import RenderConfig, Shot, Synthesis
 from lipcore.tracking.speakers import select_speaker
+from lipcore.weights import find_weights
 
 CONDITIONS = {
     "own": "Table 2a: the clip's own sound",
@@ -42,7 +46,7 @@ _OF_THE_PLATES_LIPS = (
     "SSIM", "PSNR dB", "LMD", "opening correlation", "width correlation", "lips' lag",
 )  # fmt: skip
 """They mean something only where the mouth says what the plate says."""
-_VERSION = 2
+_VERSION = 3
 _APART = 12
 """Frames this near to the one drawn are shut out, so that ours cannot give the plate back."""
 
@@ -163,7 +167,9 @@ def run_tables(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(error, folder) from error
-    bench = _Bench(given, folder, cache, cache_folder, wav2lip, published_hashes())
+    bench = _Bench(
+        given, folder, cache, cache_folder, wav2lip, published_hashes(), hash_of_weights("base")
+    )
     found: dict[Run, dict[str, Any] | None] = {}
     for done, run in enumerate(runs, 1):
         try:
@@ -179,6 +185,18 @@ def published_hashes() -> dict[str, str]:
     """Of the published weights that figures and baselines take, those that were imported."""
     found = list_imported()
     return {k: r["sha256"] for k in (*JUDGES, "wav2lip") if (r := found[k]) is not None}
+
+
+def hash_of_weights(name: str) -> str:
+    """Of all files of a set, and of the judges that ship beside them.
+
+    Raises:
+        WeightsNotFoundError: There is no such set.
+    """
+    weights = find_weights(name)
+    files = [weights.file(kind) for kind in weights.kinds()]
+    files += [] if weights.adaptation is None else [weights.adaptation]
+    return make_key([(f.name, hash_file(f)) for f in files], OffsetJudge().digest)
 
 
 def _methods(condition: str, given: TableSet, wav2lip: Judge) -> Iterator[str]:
@@ -199,6 +217,8 @@ class _Bench:
     wav2lip: Judge
     weights: dict[str, str]
     """Hashes of the published weights that take part."""
+    own_weights: str
+    """Hash of those that ours renders with, and that judge."""
 
     def evaluation(self, run: Run) -> dict[str, Any]:
         """As it lies in the folder, or made now."""
@@ -207,6 +227,7 @@ class _Bench:
         key = make_key(
             _VERSION, __version__, run.method, run.condition, self.given.seconds, offset,
             *(_identity(p) for p in (clip.plate, dialogue)), clip.speaker, self.weights,
+            self.own_weights, self._said_by(run),
         )  # fmt: skip
         name = f"{run.clip + 1:02}_{run.condition}_{_file_name(run.method)}"
         kept = self.folder / f"{name}.json"
@@ -215,11 +236,12 @@ class _Bench:
             if facts["key"] == key:
                 return dict(facts)
         picture = self._picture(run, clip, dialogue, offset, name, key)
+        said = self._said_by(run)
         with open_plate(clip.plate) as plate:
             most = max(1, round(self.given.seconds * float(plate.info.rate)))
         done = evaluate_render(
             picture, clip.plate, dialogue=dialogue, offset_frames=offset, speaker=clip.speaker,
-            most_frames=most, cache=self.cache,
+            most_frames=most, said_by=said, cache=self.cache,
         )
         facts = {"key": key, **evaluation_facts(done)}
         with appearing(kept) as temporary:
@@ -233,6 +255,16 @@ class _Bench:
         if run.condition == "crossed":
             return clip.crossed or clip.plate, 0.0
         return self._silence(), 0.0
+
+    def _said_by(self, run: Run) -> SaidBy | None:
+        """Who says another's line, where that other is to be seen."""
+        if run.condition != "crossed":
+            return None
+        crossed = self.given.clips[run.clip].crossed
+        for clip in self.given.clips:
+            if crossed in (clip.plate, clip.dialogue) and crossed is not None:
+                return SaidBy(clip.plate, clip.offset_frames, clip.speaker)
+        return None
 
     def _silence(self) -> Path:
         path = self.folder / "silence.wav"

@@ -83,7 +83,7 @@ def test_the_plate_itself_is_perfect(portrait_plate: Path, cache: Path) -> None:
     assert found["SSIM"] == 1 and found["PSNR dB"] == float("inf") and found["LMD"] == 0
     assert found["jitter"] == found["sharpness"] == found["flicker"] == 1
     assert found["FID (proxy: Fréchet distance of 8 x 8 colours)"] == pytest.approx(0, abs=1e-9)
-    assert np.isnan(found["sync (proxy of LSE: lipcore's judge)"])
+    assert np.isnan(found["sync (proxy of LSE-D: expert's cosine)"])
 
 
 def test_no_official_name_without_its_network(done: Evaluation) -> None:
