@@ -15,7 +15,7 @@ from lipcore.evaluate.mouths import shake
 from lipcore.evaluate.offset import SoundOffset
 from lipcore.evaluate.pictures import flicker
 from lipcore.evaluate.said import SaidLips, compare_lips
-from lipcore.evaluate.sync import SyncScore, correlate, probe_offset
+from lipcore.evaluate.sync import SyncScore, correlate, follow_lag, probe_offset
 from lipcore.models.published.syncnet import RUN
 from lipcore.report.measure import ratio
 from lipcore.shapes.measure import inner_opening, lip_width
@@ -78,6 +78,7 @@ def figures_of(
         "shake": shake(seen.made, cuts), "plate_shake": shake(seen.real, cuts),
         "flicker": flicker(seen.light_made, cuts),
         "plate_flicker": flicker(seen.light_real, cuts),
+        "lag": follow_lag(real_opening, opening, heard.rate),
         **seen.rows, **_sync_curves(heard, len(opening)),
     }  # fmt: skip
     lag, fits = probe_offset(real_opening, opening)  # positive where the render lags

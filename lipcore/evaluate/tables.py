@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -54,7 +54,8 @@ CONDITIONS = {
     "stages": "Table 4: stage 1 and stage 2, the clip's own sound",
     "losses": "Table 5: the sync loss and its T, the clip's own sound",
 }
-_TABLES: dict[str, int] = {"stages": 4, "losses": 5}
+_TABLE_OF = {"own": 2, "crossed": 2, "silent": 3, "stages": 4, "losses": 5}
+_TABLES = {"stages": 4, "losses": 5}
 """Those of variants."""
 _OWN = ("own", *_TABLES)
 _OF_THE_PLATES_LIPS = (
@@ -91,11 +92,13 @@ class TableSet:
     """Of ours."""
     variants: tuple[Variant, ...] = ()
     """Rows of Tables 4 and 5; without them there are no such tables."""
+    tables: tuple[Literal[2, 3, 4, 5], ...] = (2, 3, 4, 5)
+    """Which of them are made."""
 
     def __post_init__(self) -> None:
-        if not self.clips or self.seconds <= 0 or not self.renderers:
+        if not self.clips or self.seconds <= 0 or not self.renderers or not self.tables:
             raise ConfigError(
-                "a set needs clips, seconds above 0, and renderers",
+                "a set needs clips, seconds above 0, renderers, and tables",
                 hint="Write clips:, and under it a line '- {plate: ...}' for each.",
             )
         names = [variant.name for variant in self.variants]
@@ -153,7 +156,7 @@ def read_set(path: Path) -> TableSet:
                 )
         clips.append(TableClip(found[0], found[1], clip.offset_frames, found[2], clip.speaker))
     variants = tuple(place_variant(variant, folder) for variant in given.variants)
-    return TableSet(tuple(clips), given.seconds, given.renderers, variants)
+    return TableSet(tuple(clips), given.seconds, given.renderers, variants, given.tables)
 
 
 def run_tables(
@@ -182,8 +185,9 @@ def run_tables(
     variants = {v.name: find_variant(v) for v in given.variants}
     methods = {
         c: list(_methods(c, given, wav2lip))
-        for c, table in {**dict.fromkeys(CONDITIONS, 0), **_TABLES}.items()
-        if not table or any(v.table == table for v in given.variants)
+        for c, table in _TABLE_OF.items()
+        if table in given.tables
+        and (c not in _TABLES or any(v.table == table for v in given.variants))
     }
     if wav2lip.network is None:
         log("Wav2Lip is left out: its weights were not imported (lipcore weights import wav2lip)")

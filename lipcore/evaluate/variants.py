@@ -19,7 +19,7 @@ from lipcore.errors import ConfigError, WeightsNotFoundError, WeightsUnreadableE
 from lipcore.media.output_files import appearing
 from lipcore.models.checkpoint import hash_file, load_header
 from lipcore.shot import RenderConfig
-from lipcore.weights import find_weights
+from lipcore.weights import find_weights, shipped_names
 
 _LATENT = ("vqgan_face", "vqgan_pose", "speech", "shape_basis")
 _NEEDED = ("vqgan_face", "vqgan_pose", "generator")
@@ -134,7 +134,8 @@ def find_variant(variant: Variant) -> FoundVariant:
 
 
 def _check(variant: Variant, files: Mapping[str, Path]) -> None:
-    needed = (*_NEEDED, *(("refiner",) if variant.refine else ()))
+    heard = ("speech",) if variant.run is not None and "speech" in files else ()
+    needed = (*_NEEDED, *heard, *(("refiner",) if variant.refine else ()))
     for kind in needed:
         if kind not in files or not files[kind].is_file():
             raise WeightsNotFoundError(
@@ -191,9 +192,14 @@ def _rows_of(ablation: Path) -> dict[str, dict[int, str]]:
 
 
 def _near(named: Path, generator: Path) -> Path:
-    """A file that a record names: there, or beside the run, where the folder was moved."""
+    """A file that a record names: there, in this install's own weights, or beside the run,
+    where the folder was moved."""
+    if named.is_file():
+        return named
+    if named.parent.name in shipped_names():
+        return find_weights(named.parent.name).folder / named.name
     beside = generator.parent.parent / named.parent.name / named.name
-    return named if named.is_file() or not beside.is_file() else beside
+    return beside if beside.is_file() else named
 
 
 def variant_weights(found: FoundVariant, folder: Path) -> str:

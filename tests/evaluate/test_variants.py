@@ -198,5 +198,9 @@ def test_tables_4_and_5_hold_the_variants(
     assert four.failures == five.failures == (0, 0, 0)
     assert four.rows[0][2][0] == five.rows[0][2][0] == found[0].rows[0][2][0], "measured once"
     assert len(set(measured)) == len(measured) - 1, "paste-original is the plate, twice"
+    only = run_tables(
+        replace(given, tables=(5,)), tmp_path / "out", cache=Cache(tmp_path / "cache")
+    )
+    assert only == [five]
     text = write_tables(found, given, tmp_path / "out")[0].read_text("utf-8")
     assert "Variant stage 2: driven by speech, refined 1 (generator " in text
