@@ -111,6 +111,8 @@ class Row:
     name: str
     scores: tuple[Mapping[str, float], ...]
     """``mouth_judge.MEASURES`` of each seed."""
+    runs: tuple[str, ...] = ()
+    """Folders of the runs, one a seed, from that of the table; none where nothing was trained."""
 
     def mean(self, measure: str) -> float:
         """Over the seeds."""
@@ -203,7 +205,7 @@ class Ablation:
                 self._tell(f"{name}, seed {seed}: {line}")
             first = next(iter(self._variants.values()))
             plates = self._judged(self.out / "plates", first, reader, expert, plates=True)
-        rows = [Row(name, tuple(scores)) for name, scores in found.items()]
+        rows = [Row(name, tuple(scores), self._runs_of(name)) for name, scores in found.items()]
         rows.append(Row(PLATES, (plates,)))
         self._write(rows)
         return rows
@@ -221,6 +223,10 @@ class Ablation:
             f"{_listed(steps)} steps, T = {_listed(runs)}; seeds {seeds}; judge "
             f"{self.table.judge}, which taught nobody."
         )
+
+    def _runs_of(self, name: str) -> tuple[str, ...]:
+        folders = (self._folder(n, made) for (n, _), made in self._variants.items() if n == name)
+        return tuple(folder.relative_to(self.out).as_posix() for folder in folders)
 
     def _settings(self, name: str) -> dict[str, Any]:
         part = self.table.parts[name]
@@ -319,7 +325,10 @@ class Ablation:
         values = {
             "title": self.table.title, "protocol": self.protocol, "code": code_fingerprint(),
             "data": self._print, "table": to_mapping(self.table), "most_steps": self._most,
-            "rows": [{"variant": r.name, "scores": list(r.scores)} for r in rows],
+            "rows": [
+                {"variant": r.name, "seeds": list(self.table.seeds)[: len(r.runs)],
+                 "runs": list(r.runs), "scores": list(r.scores)} for r in rows
+            ],
         }
         _write_text(self.out / "table.json", json.dumps(values, indent=1))
 

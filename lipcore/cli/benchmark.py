@@ -26,8 +26,19 @@ def tables(manifest: Path, out: Path, cache: Path | None, as_json: bool, debug: 
     """Make the tables of a MANIFEST as Markdown, CSV and HTML: own sound, another's, silence.
 
     MANIFEST is YAML: clips:, a list of {plate, dialogue, offset_frames, crossed, speaker}, and
-    seconds and renderers for all; paths count from the file. Methods are the original picture, a
-    still mouth, ours by each renderer, and Wav2Lip where its weights were imported.
+    seconds, renderers and tables (of 2 to 5) for all; paths count from the file. Methods are the
+    original picture, a still mouth, ours by each renderer, and Wav2Lip where its weights were
+    imported.
+
+    Tables 4 and 5 compare variants of the paper's own path, each by a set of weights, by a run of
+    `lipcore train`, or by a row of `lipcore train ablate`:
+
+    \b
+    variants:
+      - {name: stage 1, table: 4, weights: mine}
+      - {name: stage 2, table: 4, weights: mine+refiner.safetensors, refine: 1}
+      - {name: T = 5, table: 5, run: ablation, row: T = 5}
+      - {name: sync loss off, table: 5, run: ablation}
     """
     from lipcore.cache import Cache
     from lipcore.evaluate.table_files import table_markdown, write_tables

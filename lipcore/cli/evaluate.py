@@ -24,14 +24,17 @@ from lipcore.rates import parse_rate
 @click.option("--rate", metavar="FPS", help="Frames a second, as 24 or 24000/1001, where the plate "
               "does not say.")
 @click.option("--out", "outs", multiple=True, type=click.Path(path_type=Path),
-              help="A file to write: .json (with the values of each frame) or .csv. May be "
-              "given twice.")
+              help="A file to write: .json (with the values of each frame), .csv, or .html, a "
+              "page with curves over the frames. May be given again.")
+@click.option("--per-frame", type=click.Path(path_type=Path),
+              help="A .csv to write, a row for each frame.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder that keeps tracks.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option("--debug", is_flag=True, hidden=True)
 def command(
     render: Path, against: Path, dialogue: Path | None, offset_frames: float, speaker: str,
-    rate: str | None, outs: tuple[Path, ...], cache: Path | None, as_json: bool, debug: bool,
+    rate: str | None, outs: tuple[Path, ...], per_frame: Path | None, cache: Path | None,
+    as_json: bool, debug: bool,
 ) -> None:  # fmt: skip
     """Measure RENDER against its plate: sync, likeness, lips, jitter, seam, and what changed.
 
@@ -41,13 +44,17 @@ def command(
     otherwise proxies stand in, and are called proxies.
     """
     for out in outs:
-        if out.suffix.lower() not in (".json", ".csv"):
+        if out.suffix.lower() not in (".json", ".csv", ".html"):
             raise ConfigError(
-                f"{out} is neither .json nor .csv", hint="Name the file figures.json, for instance."
+                f"{out} is neither .json, .csv nor .html",
+                hint="Name the file figures.json, for instance.",
             )
+    if per_frame is not None and per_frame.suffix.lower() != ".csv":
+        raise ConfigError(f"{per_frame} is no .csv", hint="Name the file frames.csv, for instance.")
     given = None if rate is None else parse_rate(rate)
     from lipcore.cache import Cache
     from lipcore.evaluate.compare import evaluate_render
+    from lipcore.evaluate.plots import write_frames, write_plots
     from lipcore.evaluate.table import evaluation_facts, table_text, write_evaluation
 
     listener = JsonListener() if as_json else BarListener()
@@ -57,7 +64,10 @@ def command(
             rate=given, cache=Cache(cache), progress=listener.progress,
         )
     for out in outs:
-        write_evaluation(done, out)
+        (write_plots if out.suffix.lower() == ".html" else write_evaluation)(done, out)
+    if per_frame is not None:
+        write_frames(done, per_frame)
+        outs = (*outs, per_frame)
     if isinstance(listener, JsonListener):
         listener.emit(event="done", outputs=[str(out) for out in outs], **evaluation_facts(done))
         return

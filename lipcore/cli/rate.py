@@ -47,6 +47,9 @@ def serve(
       - {videos: [shifted.mp4], expect: {lip_sync: [1, 2]}}
     traps:
       - {videos: [s010.mp4], answer: 2}
+    practice:                          # before all others; not counted
+      - {videos: [other_good.mp4]}
+      - {videos: [other_bad.mp4]}
     """
     from lipcore.cache import Cache
     from lipcore.rate.serve import serve_study
@@ -78,8 +81,8 @@ def report(
     """Say what the answers to STUDY come to, with 95 % intervals.
 
     ACR gives mean opinion scores (and, with a reference, differences from it), CCR mean
-    comparisons and preferences. Raters who fail traps or gold, or (ACR) agree with nobody, are
-    screened out and named. Works while the study is served.
+    comparisons and preferences. Raters who fail traps or gold, or agree with nobody (ITU-T P.913,
+    annex A, question by question), are screened out and named. Works while the study is served.
     """
     from lipcore.rate.report import report_lines, summarize_study, write_csv, write_page
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,43 +14,21 @@ import numpy as np
 from lipcore.analysis import cover, find_tracks
 from lipcore.cache import Cache
 from lipcore.errors import FrameSizeError, MediaError, NoAudioError
-from lipcore.evaluate.figures import Figure, figures_of
-from lipcore.evaluate.judges import (
-    JUDGES,
-    SYNC_SIDE,
-    Clips,
-    Features,
-    Judge,
-    SyncMouths,
-    compare_features,
-    cut_as_published,
-    detect_box,
-    steady_boxes,
-    sync_square,
-)
-from lipcore.evaluate.mouths import MouthMeter, cut_mouth, sharpness
+from lipcore.evaluate.expert import ExpertJudge
+from lipcore.evaluate.figures import Figure, Heard, figures_of
+from lipcore.evaluate.judges import JUDGES, Judge
+from lipcore.evaluate.look import CROP_PX, look
 from lipcore.evaluate.offset import OffsetJudge
-from lipcore.evaluate.pictures import identity_proxy, largest_outside, psnr, seam, ssim
+from lipcore.evaluate.said import SaidBy, read_lips
 from lipcore.media.audio import fit_dialogue, load_dialogue
 from lipcore.media.color import ColorTransform
 from lipcore.media.plate import Plate, open_plate
-from lipcore.models.published.s3fd import S3FD
-from lipcore.models.published.syncnet import SyncNet
 from lipcore.report.finished import FinishedRender, find_renders
 from lipcore.report.measure import silent_frames
-from lipcore.report.pictures import drawn_matte
 from lipcore.shapes.measure import inner_opening
 from lipcore.speech.activity import speech_probability, speech_spans
-from lipcore.synthesis.matte import lower_face_window
-from lipcore.tracking.align import to_square
-from lipcore.tracking.head import crop_transform
 from lipcore.tracking.speakers import select_speaker
-from lipcore.tracking.view import FrameView
-from lipcore.types import BoolArray, Dialogue, FaceTrack, FloatArray, Frame, FrameRange
-
-CROP_PX = 256
-"""Side of the canonical face crop that likeness is measured on."""
-_LIGHT_PX = 48
+from lipcore.types import Dialogue, FloatArray, FrameRange
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,26 +44,6 @@ class Evaluation:
     """What was measured how: files, crop, rate, frames, weights' hashes, failures."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Seen:
-    """What N pairs of frames show; NaN where there is nothing to see."""
-
-    made: FloatArray
-    """``(N, 478, 3)`` mesh of the render, square space."""
-    real: FloatArray
-    """Likewise of the plate."""
-    light_made: FloatArray
-    """``(N, 48, 48)`` luma of the canonical crop."""
-    light_real: FloatArray
-    rows: dict[str, FloatArray]
-    """``(N,)`` each: figures of single pairs."""
-    fid: float
-    fvd: float
-    sync: SyncMouths | None
-    published_crop: bool
-    """SyncNet saw what S3FD found, not the crop by our mesh."""
-
-
 def evaluate_render(
     render: Path,
     against: Path,
@@ -96,6 +53,7 @@ def evaluate_render(
     speaker: str = "largest",
     rate: Fraction | None = None,
     most_frames: int | None = None,
+    said_by: SaidBy | None = None,
     cache: Cache | None = None,
     progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
 ) -> Evaluation:
@@ -114,6 +72,7 @@ def evaluate_render(
         speaker: Which face: see ``Shot.speaker``.
         rate: Frames a second, where the plate does not say.
         most_frames: Of both, from their first; None takes all.
+        said_by: A picture of who said the dialogue, whose lips the render's are held against.
         cache: Keeps tracks; None takes the user's.
         progress: Told of the stages ``track`` and ``evaluate``.
 
@@ -145,18 +104,23 @@ def evaluate_render(
         )
         track = cover(select_speaker(tracks, speaker), frames)
         judges = {kind: Judge.find(kind) for kind in JUDGES}
-        seen = _look(
+        seen = look(
             made, plate, track, sidecar, judges, lambda n: progress("evaluate", n, count)
         )
+        said = None if said_by is None else read_lips(
+            said_by, count, float(plate.info.rate), cache or Cache()
+        )
     at = float(plate.info.rate)
-    silent: BoolArray = np.zeros(count, bool)
-    offset, score = None, None
+    heard = Heard(np.zeros(count, bool), at, said=said)
     if sound is not None:
-        silent = silent_frames(speech_spans(speech_probability(sound)), count, at)
-        offset = OffsetJudge().measure(inner_opening(seen.made), sound.samples, at)
-        score = None if seen.sync is None else seen.sync.score(sound.samples)
+        heard = Heard(
+            silent_frames(speech_spans(speech_probability(sound)), count, at), at,
+            OffsetJudge().measure(inner_opening(seen.made), sound.samples, at),
+            None if seen.sync is None else seen.sync.score(sound.samples),
+            seen.expert.measure(sound.samples), said,
+        )
     cuts = [cut - frames.first for cut in track.cuts]
-    figures, curves = figures_of(seen, judges, silent, offset, score, cuts)
+    figures, curves = figures_of(seen, judges, heard, cuts)
     return Evaluation(
         figures, curves, frames,
         {
@@ -166,9 +130,11 @@ def evaluate_render(
             "crop": f"canonical face crop of the plate, {CROP_PX} px",
             "rate": str(plate.info.rate), "frames": count,
             "frames_left_out": abs(len(made.info.frames) - len(plate.info.frames)),
-            "silent_frames": int(silent.sum()),
+            "silent_frames": int(heard.silent.sum()),
             "failures": int((~np.isfinite(seen.made[:, 0, 0])).sum()),
             "matte": "of the sidecar" if sidecar else "unknown: the lower face stands for it",
+            "judge": ExpertJudge().digest,
+            "said_by": None if said_by is None else str(said_by.plate),
             "weights": {
                 kind: None if judge.record is None else judge.record["sha256"]
                 for kind, judge in judges.items()
@@ -204,119 +170,3 @@ def _sound(
         except NoAudioError:
             return None
     return None
-
-
-def _pairs(
-    made: Plate, plate: Plate, frames: FrameRange
-) -> Generator[tuple[Frame, Frame], None, None]:
-    first = made.info.frames.first
-    shifted = FrameRange(first, first + len(frames) - 1)
-    yield from zip(plate.stream(frames), made.stream(shifted), strict=True)
-
-
-def _look(
-    made: Plate, plate: Plate, track: FaceTrack, sidecar: FinishedRender | None,
-    judges: dict[str, Judge], progress: Callable[[int], None],
-) -> Seen:  # fmt: skip
-    count, aspect = len(track.frames), plate.info.pixel_aspect
-    square = to_square(track.landmarks, aspect)
-    meshes = [np.full((count, 478, 3), np.nan, np.float32) for _ in range(2)]
-    light = [np.full((count, _LIGHT_PX, _LIGHT_PX), np.nan, np.float32) for _ in range(2)]
-    names = ("psnr", "ssim", "sharp_made", "sharp_real", "seam", "outside", "identity")
-    rows = {name: np.full(count, np.nan, np.float32) for name in names}
-    own_color = ColorTransform.of_plate(plate)
-    same = made.info.colorspace == plate.info.colorspace
-    colors = (own_color, own_color if same else ColorTransform.of_plate(made))
-    faces = [Features(judges["inception"]) for _ in range(2)]
-    clips = [Clips(judges["i3d"]) for _ in range(2)]
-    sync = judges["syncnet"].network
-    mouths = SyncMouths(sync, float(plate.info.rate)) if isinstance(sync, SyncNet) else None
-    known = np.concatenate([square[:, :468, :2].min(1), square[:, :468, :2].max(1)], axis=1)
-    boxes = None if mouths is None else _boxes(made, colors[1], known, judges["s3fd-syncnet"])
-    steady = steady_boxes(known if boxes is None else boxes)
-    meter = MouthMeter()
-    try:
-        with closing(_pairs(made, plate, track.frames)) as pairs:
-            for i, (old, new) in enumerate(pairs):
-                views = [FrameView(f, c, aspect) for f, c in zip((old, new), colors, strict=True)]
-                if mouths is not None:
-                    x, y, half = steady[i].tolist()
-                    if boxes is None:
-                        place = sync_square(x, y, half)
-                        mouths.add(i, partial(views[1].square, *place, size=SYNC_SIDE))
-                    else:
-                        shown = colors[1].tracking_picture(new.rgb)
-                        mouths.add(i, partial(cut_as_published, shown, x, y, half))
-                if np.isfinite(square[i]).all():
-                    crop = crop_transform(square[i])
-                    crops = [view.warp(crop, CROP_PX) for view in views]
-                    for k, view in enumerate(views):
-                        found = meter.find(view, square[i])
-                        meshes[k][i] = found.landmarks
-                        light[k][i] = _luma(view.warp(crop, _LIGHT_PX))
-                        faces[k].add(crops[k])
-                        clips[k].add(crops[k])
-                    rows["psnr"][i] = psnr(crops[0], crops[1], peak=255)
-                    rows["ssim"][i] = ssim(crops[0], crops[1], peak=255)
-                    rows["identity"][i] = identity_proxy(crops[0], crops[1])
-                    for view, name in zip(views, ("sharp_real", "sharp_made"), strict=True):
-                        rows[name][i] = sharpness(cut_mouth(view, square[i]))
-                    if same:
-                        _edges(rows, i, old, new, square[i], aspect, sidecar)
-                progress(i + 1)
-    finally:
-        meter.close()
-    return Seen(
-        meshes[1], meshes[0], light[1], light[0], rows,
-        compare_features(faces[0].finish(), faces[1].finish()),
-        compare_features(clips[0].found, clips[1].found), mouths, boxes is not None,
-    )  # fmt: skip
-
-
-def _boxes(
-    made: Plate, color: ColorTransform, known: FloatArray, judge: Judge
-) -> FloatArray | None:
-    """``(N, 4)`` the faces that S3FD finds in the render; None without it, where it finds none,
-    or where pixels are not square or lie outside the display."""
-    info = made.info
-    if not isinstance(judge.network, S3FD) or info.pixel_aspect != 1:
-        return None
-    first, found = info.frames.first, []
-    for i, frame in enumerate(made.stream(FrameRange(first, first + len(known) - 1))):
-        if frame.window != info.display:
-            return None
-        seen = np.isfinite(known[i]).all()
-        found.append(
-            detect_box(judge.network, color.tracking_picture(frame.rgb), known[i])
-            if seen else np.full(4, np.nan, np.float32)
-        )  # fmt: skip
-    boxes: FloatArray = np.stack(found)
-    return boxes if np.isfinite(boxes).any() else None
-
-
-def _luma(picture: Any) -> FloatArray:
-    luma: FloatArray = picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    return luma
-
-
-def _edges(
-    rows: dict[str, FloatArray], i: int, old: Frame, new: Frame, square: FloatArray,
-    aspect: float, sidecar: FinishedRender | None,
-) -> None:  # fmt: skip
-    """Seam and what changed outside, where the matte is known or stood in for."""
-    if old.window != new.window:
-        return
-    inside = np.zeros(old.window.shape, np.float32)
-    if sidecar is None:
-        inside[lower_face_window(square, old.window, aspect).slices_in(old.window)] = 1
-    elif (drawn := drawn_matte(sidecar, i, old.window)) is not None:
-        window, alpha = drawn
-        place = window.slices_in(old.window)
-        # The sidecar's landmarks are rounded: the matte may be off by a pixel.
-        rows["seam"][i] = seam(old.rgb[place], new.rgb[place], alpha)
-        grown = replace(
-            window, x=window.x - 1, y=window.y - 1, width=window.width + 2,
-            height=window.height + 2,
-        ).intersect(old.window)  # fmt: skip
-        inside[grown.slices_in(old.window)] = 1
-    rows["outside"][i] = largest_outside(old.rgb, new.rgb, inside)

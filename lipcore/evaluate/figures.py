@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from lipcore.evaluate.judges import Judge
+from lipcore.evaluate.expert import EXPERT_RATE, SyncOffset
+from lipcore.evaluate.judges import SYNC_RATE, Judge
 from lipcore.evaluate.lips import landmark_distance, open_share
 from lipcore.evaluate.mouths import shake
 from lipcore.evaluate.offset import SoundOffset
 from lipcore.evaluate.pictures import flicker
-from lipcore.evaluate.sync import SyncScore, correlate, probe_offset
+from lipcore.evaluate.said import SaidLips, compare_lips
+from lipcore.evaluate.sync import SyncScore, correlate, follow_lag, probe_offset
+from lipcore.models.published.syncnet import RUN
 from lipcore.report.measure import ratio
 from lipcore.shapes.measure import inner_opening, lip_width
 from lipcore.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
-    from lipcore.evaluate.compare import Seen
+    from lipcore.evaluate.look import Seen
 
 Better = Literal["higher", "lower", "near 1", "near 0", ""]
 
@@ -38,22 +41,33 @@ class Figure:
     """How it was taken, or why it is unknown."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """What was heard beside N frames, and what the judges make of it."""
+
+    silent: BoolArray
+    """``(N,)`` nobody speaks."""
+    rate: float
+    """Frames a second."""
+    lips: SoundOffset | None = None
+    """By lipcore's judge of openings; None without sound."""
+    score: SyncScore | None = None
+    """By SyncNet; None without it or without sound."""
+    expert: SyncOffset | None = None
+    """By lipcore's sync expert; None without sound, or of less than its run of frames."""
+    said: SaidLips | None = None
+    """Lips of who said the line, where they are known."""
+
+
 def figures_of(
-    seen: Seen,
-    judges: Mapping[str, Judge],
-    silent: BoolArray,
-    offset: SoundOffset | None,
-    score: SyncScore | None,
-    cuts: Sequence[int],
+    seen: Seen, judges: Mapping[str, Judge], heard: Heard, cuts: Sequence[int]
 ) -> tuple[tuple[Figure, ...], dict[str, FloatArray]]:
     """The table, and the curves that it was made from.
 
     Args:
         seen: Of the pictures.
         judges: By kind.
-        silent: ``(N,)`` nobody speaks.
-        offset: By lipcore's judge; None without sound.
-        score: By SyncNet; None without it or without sound.
+        heard: Of the sound.
         cuts: Places that begin a new scene.
     """
     opening, real_opening = inner_opening(seen.made), inner_opening(seen.real)
@@ -64,16 +78,19 @@ def figures_of(
         "shake": shake(seen.made, cuts), "plate_shake": shake(seen.real, cuts),
         "flicker": flicker(seen.light_made, cuts),
         "plate_flicker": flicker(seen.light_real, cuts),
-        **seen.rows,
+        "lag": follow_lag(real_opening, opening, heard.rate),
+        **seen.rows, **_sync_curves(heard, len(opening)),
     }  # fmt: skip
     lag, fits = probe_offset(real_opening, opening)  # positive where the render lags
-    whole = "frames of the face crop"
+    whole, silent = "frames of the face crop", heard.silent
     return (
-        *_sync(judges, seen.published_crop, score, offset),
+        *_sync(judges, seen.published_crop, heard),
+        *_said(heard.said, opening, width),
         _distance("FID", judges["inception"], seen.fid, whole),
         _distance("FVD", judges["i3d"], seen.fvd, "clips of 16 frames of the face crop"),
         Figure("SSIM", _mean(curves["ssim"]), "higher", note="face crop"),
         Figure("PSNR dB", _mean(curves["psnr"]), "higher", note="face crop"),
+        *_perceptual(seen),
         Figure("LMD", _mean(curves["lmd"]), "lower", note="face mesh, interocular units"),
         Figure("LipLeak", open_share(seen.made, silent), "lower",
                note=f"share of {int(silent.sum())} silent frames"),
@@ -100,12 +117,10 @@ def figures_of(
     ), curves  # fmt: skip
 
 
-def _sync(
-    judges: Mapping[str, Judge], published_crop: bool, score: SyncScore | None,
-    offset: SoundOffset | None,
-) -> list[Figure]:  # fmt: skip
-    if score is not None:
+def _sync(judges: Mapping[str, Judge], published_crop: bool, heard: Heard) -> list[Figure]:
+    if heard.score is not None:
         # The published crop is S3FD's: by our own mesh the names must say so.
+        score = heard.score
         crop = "S3FD's crop" if published_crop else "crop by the face mesh"
         used = [judges["syncnet"], *([judges["s3fd-syncnet"]] if published_crop else [])]
         crop += ", 25 frames a second, no recompression" + "".join(j.doubt for j in used)
@@ -118,19 +133,86 @@ def _sync(
             Figure(f"offset by SyncNet{named}", float(score.offset_frames), "near 0",
                    note="frames at 25 a second that the sound lags"),
         ]  # fmt: skip
-    nan = float("nan")
-    if offset is None:
-        why = "no sound, too short, or still lips"
-        return [Figure("sync (proxy of LSE: lipcore's judge)", nan, "higher", True, why)]
-    unmoved = float(offset.correlations[offset.shifts == 0][0])
-    sure = "certain" if offset.certain else "not certain"
+    return [*_by_expert(heard.expert), *_by_lips(heard.lips)]
+
+
+def _by_expert(found: SyncOffset | None) -> list[Figure]:
+    nan, why = float("nan"), "lipcore's sync expert, T = 25, 25 frames a second"
+    if found is None:
+        found_lead, unmoved, frames = nan, nan, nan
+        why = "no sound, or less than a second of it"
+    else:
+        found_lead, unmoved, frames = found.lead, found.unmoved, float(found.frames)
     return [
-        Figure("sync (proxy of LSE-D: correlation unmoved)", unmoved, "higher", True,
-               "lips with what lipcore's judge hears"),
-        Figure("sync (proxy of LSE-C: lead of the best shift)", offset.lead, "higher", True, sure),
-        Figure("offset (proxy: lipcore's judge)", float(offset.frames), "near 0", True,
+        Figure("sync (proxy of LSE-D: expert's cosine)", unmoved, "higher", True, why),
+        Figure("sync (proxy of LSE-C: expert's lead)", found_lead, "higher", True,
+               "the cosine less the median over shifts of 15 frames either way"),
+        Figure("offset (proxy: expert)", frames, "near 0", True, "frames that the sound lags"),
+    ]  # fmt: skip
+
+
+def _by_lips(found: SoundOffset | None) -> list[Figure]:
+    nan = float("nan")
+    if found is None:
+        why = "no sound, too short, or still lips"
+        return [Figure("heard in the lips (proxy)", nan, "", True, why)]
+    unmoved = float(found.correlations[found.shifts == 0][0])
+    sure = "certain" if found.certain else "not certain"
+    return [
+        Figure("heard in the lips (proxy)", unmoved, "", True,
+               "correlation of the opening with a linear guess from the sound"),
+        Figure("offset (proxy: lips)", float(found.frames), "near 0", True,
                f"frames that the sound lags, {sure}"),
     ]  # fmt: skip
+
+
+def _said(said: SaidLips | None, opening: FloatArray, width: FloatArray) -> list[Figure]:
+    if said is None:
+        return []
+    opened, wide, lag = compare_lips(said, opening, width)
+    note = "with the lips of who said the line"
+    return [
+        Figure("opening correlation, the line's speaker", opened, "higher", note=note),
+        Figure("width correlation, the line's speaker", wide, "higher", note=note),
+        Figure("lag behind the line's speaker", float(lag), "near 0",
+               note="frames, at the best shift of the opening"),
+    ]  # fmt: skip
+
+
+def _perceptual(seen: Seen) -> list[Figure]:
+    """LPIPS, where its weights were imported; no other network stands in for it."""
+    if seen.perceptual is None:
+        return []
+    name, parts = seen.perceptual.name, seen.perceptual.parts
+    if not all(part.official for part in parts):
+        name = f"{name[:-1]}, other weights)"
+    doubt = "".join(part.doubt for part in parts)
+    return [Figure(name, _mean(seen.rows["lpips"]), "lower", note=f"face crop{doubt}")]
+
+
+def _sync_curves(heard: Heard, count: int) -> dict[str, FloatArray]:
+    """Of each frame what a judge makes of the run of frames around it."""
+    curves = {}
+    if heard.score is not None:
+        confidence = heard.score.frame_confidence
+        curves["lse_confidence"] = _spread_runs(confidence, RUN, SYNC_RATE, count, heard.rate)
+    elif heard.expert is not None:
+        curves["expert_cosine"] = _spread_runs(
+            heard.expert.runs, heard.expert.length, EXPERT_RATE, count, heard.rate
+        )
+    return curves
+
+
+def _spread_runs(
+    values: FloatArray, length: int, rate: float, count: int, own_rate: float
+) -> FloatArray:
+    """Values of runs of ``length`` frames at ``rate``, read at the middles of frames at another
+    rate; NaN where no run has its middle."""
+    out = np.full(count, np.nan, np.float32)
+    at = np.floor((np.arange(count) + 0.5) / own_rate * rate - (length - 1) / 2).astype(int)
+    there = (at >= 0) & (at < len(values))
+    out[there] = values[at[there]]
+    return out
 
 
 def _distance(name: str, judge: Judge, value: float, what: str) -> Figure:

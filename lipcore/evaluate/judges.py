@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,9 @@ from lipcore.models.published.syncnet import RUN, SyncNet
 from lipcore.tracking.networks import Picture
 from lipcore.types import FloatArray
 
-JUDGES = ("syncnet", "s3fd-syncnet", "inception", "i3d")
+JUDGES = (
+    "syncnet", "s3fd-syncnet", "inception", "i3d", "alexnet", "lpips-alex", "vgg16", "lpips-vgg"
+)
 """Kinds of published networks that figures ask for."""
 SYNC_RATE = 25
 """Frames a second that SyncNet knows."""
@@ -123,6 +125,39 @@ class Clips:
             values = torch.from_numpy(clip.transpose(3, 0, 1, 2)[None]).float() / 127.5 - 1
             self.found.append(self.judge.network(values)[0].numpy())
         del self._last[:CLIP_STEP]
+
+    def cut(self) -> None:
+        """A new scene, or another sighting of the face, begins with the next frame: no clip spans
+        the two."""
+        self._last.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Perceptual:
+    """LPIPS by a trunk and its heads."""
+
+    name: str
+    """``LPIPS (AlexNet)``, the authors' choice for figures, or ``LPIPS (VGG)``."""
+    parts: tuple[Judge, Judge]
+    """Trunk and heads."""
+
+    @classmethod
+    def find(cls, judges: Mapping[str, Judge]) -> Perceptual | None:
+        """The first of the two whose trunk and heads were imported."""
+        for name, *kinds in (("AlexNet", "alexnet", "lpips-alex"), ("VGG", "vgg16", "lpips-vgg")):
+            trunk, heads = (judges[kind] for kind in kinds)
+            if trunk.network is not None and heads.network is not None:
+                return cls(f"LPIPS ({name})", (trunk, heads))
+        return None
+
+    @torch.no_grad()
+    def distance(self, one: Picture, other: Picture) -> float:
+        """Of two pictures of the same size, display-referred."""
+        trunk, heads = (part.network for part in self.parts)
+        assert trunk is not None and heads is not None
+        batch = np.stack([one, other]).transpose(0, 3, 1, 2)
+        features = trunk(torch.from_numpy(np.ascontiguousarray(batch)).float() / 127.5 - 1)
+        return float(heads(*([f[k : k + 1] for f in features] for k in (0, 1))))
 
 
 def coarse(picture: Picture) -> FloatArray:

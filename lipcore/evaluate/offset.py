@@ -3,13 +3,20 @@
 The judge is a ridge regression from 300 ms of log-mel energy to the opening of the inner lips.
 It was fitted on real lips (public addresses and the GRID corpus, CC BY 4.0: 12 clips, see
 ``tests/benchmarks/fit_offset_judge.py``), saw no picture of ours, and shares nothing with the
-networks that draw: that makes it fit to judge them. How far it can be trusted stands in
-``tests/benchmarks/RESULTS.md``: over 3 seconds it is certain of half of the clips, and then right
-to a frame, but takes three of sixteen foreign sounds for shifted ones.
+networks that draw. How far it can be trusted stands in ``tests/benchmarks/RESULTS.md``: over 3
+seconds it is certain of half of the clips, and then right to a frame, but takes three of sixteen
+foreign sounds for shifted ones.
+
+It finds offsets; it ranks nothing. Lips that were drawn from sound hold little else than what
+sound explains, while two thirds and more of how people open their mouths is their own: so drawn
+lips may correlate with the guess better than real ones do. Ranks are for ``expert``, which sees
+the mouth and is asked whether this sound fits better than others, and for the lips that really
+said the line (``said``).
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -85,6 +92,11 @@ class OffsetJudge:
         stored: FloatArray = load_file(_FITTED)["weights"]
         return stored
 
+    @property
+    def digest(self) -> str:
+        """Changes with the weights."""
+        return hashlib.sha256(self.weights.tobytes()).hexdigest()[:16]
+
     @classmethod
     def fit(cls, clips: Sequence[tuple[FloatArray, FloatArray, float, float]]) -> OffsetJudge:
         """Learn from real lips.
@@ -108,6 +120,17 @@ class OffsetJudge:
     def save(self, path: Path = _FITTED) -> None:
         """Write the weights, by default to where the package looks for them."""
         save_file({"weights": self.weights}, path)
+
+    def guess(self, samples: FloatArray, count: int, rate: float) -> FloatArray:
+        """The opening that the sound asks for, ``(count,)``, on no scale.
+
+        Args:
+            samples: At 16 kHz; the first one belongs to the beginning of the first frame.
+            count: Frames.
+            rate: Frames a second.
+        """
+        said: FloatArray = _features(_mel(samples), _middles_s(count, rate)) @ self.weights
+        return said
 
     def measure(self, opening: FloatArray, samples: FloatArray, rate: float) -> SoundOffset | None:
         """Slide the sound along the lips.

@@ -21,6 +21,9 @@ _APART = 1e-6
 """Added to each difference, as the published evaluation's distance does."""
 _SMOOTHED = 9
 _FEWEST = 10
+FOLLOWED = 8
+"""Frames that a lag is followed either way."""
+_FITS = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +109,30 @@ def probe_offset(
         if np.isfinite(fits) and not fits <= found[1]:
             found = lag, fits
     return found
+
+
+def follow_lag(
+    seen: FloatArray, asked: FloatArray, rate: float, farthest: int = FOLLOWED
+) -> FloatArray:
+    """``probe_offset`` of the two seconds around each frame.
+
+    Args:
+        seen: ``(N,)`` as of ``probe_offset``.
+        asked: ``(N,)`` likewise.
+        rate: Frames a second.
+        farthest: Largest shift, frames.
+
+    Returns:
+        ``(N,)`` by how many frames ``asked`` lags there; NaN where no shift fits by 0.5.
+    """
+    reach, out = max(farthest + _FEWEST, round(rate)), np.full(len(seen), np.nan, np.float32)
+    for i in range(len(out)):
+        part = slice(max(0, i - reach), i + reach + 1)
+        if np.isfinite(seen[i]) and len(seen[part]) > reach:
+            lag, fits = probe_offset(seen[part], asked[part], farthest)
+            if fits >= _FITS:
+                out[i] = lag
+    return out
 
 
 def correlate(one: FloatArray, other: FloatArray) -> float:

@@ -6,11 +6,12 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,27 +23,46 @@ from lipcore.errors import ConfigError, LipcoreError, MediaNotFoundError
 from lipcore.evaluate.baseline import first_frames, render_wav2lip
 from lipcore.evaluate.compare import evaluate_render
 from lipcore.evaluate.judges import JUDGES, Judge
+from lipcore.evaluate.offset import OffsetJudge
+from lipcore.evaluate.said import SaidBy
 from lipcore.evaluate.table import evaluation_facts
+from lipcore.evaluate.variant_drawing import HeardVariant, render_heard
+from lipcore.evaluate.variants import (
+    FoundVariant,
+    Variant,
+    find_variant,
+    place_variant,
+    variant_config,
+    variant_weights,
+)
 from lipcore.media.audio import fit_dialogue, load_dialogue
 from lipcore.media.color import ColorTransform
 from lipcore.media.output_files import appearing, output_error
 from lipcore.media.plate import open_plate
+from lipcore.models.checkpoint import hash_file
 from lipcore.models.published.importing import list_imported
 from lipcore.models.published.wav2lip import Wav2Lip
 from lipcore.pipeline import render_shot
 from lipcore.shot import RenderConfig, Shot, Synthesis
 from lipcore.tracking.speakers import select_speaker
+from lipcore.weights import find_weights
 
 CONDITIONS = {
     "own": "Table 2a: the clip's own sound",
     "crossed": "Table 2b: another's sound",
     "silent": "Table 3: silence",
+    "stages": "Table 4: stage 1 and stage 2, the clip's own sound",
+    "losses": "Table 5: the sync loss and its T, the clip's own sound",
 }
+_TABLE_OF = {"own": 2, "crossed": 2, "silent": 3, "stages": 4, "losses": 5}
+_TABLES = {"stages": 4, "losses": 5}
+"""Those of variants."""
+_OWN = ("own", *_TABLES)
 _OF_THE_PLATES_LIPS = (
     "SSIM", "PSNR dB", "LMD", "opening correlation", "width correlation", "lips' lag",
 )  # fmt: skip
 """They mean something only where the mouth says what the plate says."""
-_VERSION = 2
+_VERSION = 3
 _APART = 12
 """Frames this near to the one drawn are shut out, so that ours cannot give the plate back."""
 
@@ -70,12 +90,21 @@ class TableSet:
     """Of each clip, from its beginning."""
     renderers: tuple[Synthesis, ...] = ("shot",)
     """Of ours."""
+    variants: tuple[Variant, ...] = ()
+    """Rows of Tables 4 and 5; without them there are no such tables."""
+    tables: tuple[Literal[2, 3, 4, 5], ...] = (2, 3, 4, 5)
+    """Which of them are made."""
 
     def __post_init__(self) -> None:
-        if not self.clips or self.seconds <= 0 or not self.renderers:
+        if not self.clips or self.seconds <= 0 or not self.renderers or not self.tables:
             raise ConfigError(
-                "a set needs clips, seconds above 0, and renderers",
+                "a set needs clips, seconds above 0, renderers, and tables",
                 hint="Write clips:, and under it a line '- {plate: ...}' for each.",
+            )
+        names = [variant.name for variant in self.variants]
+        if len(set(names)) < len(names):
+            raise ConfigError(
+                "two variants have one name", hint="Give each its own, also across tables."
             )
 
 
@@ -98,6 +127,8 @@ class Table:
     """Figure, what is better, and a value for each method; NaN where unknown."""
     failures: tuple[int, ...]
     """Of each method: clips that could not be done."""
+    frames: tuple[int, ...] = ()
+    """Of each method: frames that were measured, those without a face left out."""
 
 
 def read_set(path: Path) -> TableSet:
@@ -124,7 +155,8 @@ def read_set(path: Path) -> TableSet:
                     hint="Paths count from the manifest.",
                 )
         clips.append(TableClip(found[0], found[1], clip.offset_frames, found[2], clip.speaker))
-    return TableSet(tuple(clips), given.seconds, given.renderers)
+    variants = tuple(place_variant(variant, folder) for variant in given.variants)
+    return TableSet(tuple(clips), given.seconds, given.renderers, variants, given.tables)
 
 
 def run_tables(
@@ -150,20 +182,29 @@ def run_tables(
         OutputError: The folder cannot be written.
     """
     wav2lip = Judge.find("wav2lip")
-    methods = {c: list(_methods(c, given, wav2lip)) for c in CONDITIONS}
+    variants = {v.name: find_variant(v) for v in given.variants}
+    methods = {
+        c: list(_methods(c, given, wav2lip))
+        for c, table in _TABLE_OF.items()
+        if table in given.tables
+        and (c not in _TABLES or any(v.table == table for v in given.variants))
+    }
     if wav2lip.network is None:
         log("Wav2Lip is left out: its weights were not imported (lipcore weights import wav2lip)")
     runs = [
         Run(i, condition, method)
         for i in range(len(given.clips))
-        for condition in CONDITIONS
+        for condition in methods
         for method in methods[condition]
     ]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(error, folder) from error
-    bench = _Bench(given, folder, cache, cache_folder, wav2lip, published_hashes())
+    bench = _Bench(
+        given, folder, cache, cache_folder, wav2lip, published_hashes(), hash_of_weights("base"),
+        variants,
+    )
     found: dict[Run, dict[str, Any] | None] = {}
     for done, run in enumerate(runs, 1):
         try:
@@ -172,7 +213,7 @@ def run_tables(
             found[run] = None
             log(f"{given.clips[run.clip].plate.name}, {run.condition}, {run.method}: {error}")
         progress(done, len(runs))
-    return [_table(c, methods[c], found, len(given.clips)) for c in CONDITIONS]
+    return [_table(c, methods[c], found, len(given.clips)) for c in methods]
 
 
 def published_hashes() -> dict[str, str]:
@@ -181,7 +222,23 @@ def published_hashes() -> dict[str, str]:
     return {k: r["sha256"] for k in (*JUDGES, "wav2lip") if (r := found[k]) is not None}
 
 
+def hash_of_weights(name: str) -> str:
+    """Of all files of a set, and of the judges that ship beside them.
+
+    Raises:
+        WeightsNotFoundError: There is no such set.
+    """
+    weights = find_weights(name)
+    files = [weights.file(kind) for kind in weights.kinds()]
+    files += [] if weights.adaptation is None else [weights.adaptation]
+    return make_key([(f.name, hash_file(f)) for f in files], OffsetJudge().digest)
+
+
 def _methods(condition: str, given: TableSet, wav2lip: Judge) -> Iterator[str]:
+    if condition in _TABLES:
+        yield "ground truth"
+        yield from (v.name for v in given.variants if v.table == _TABLES[condition])
+        return
     yield "ground truth" if condition == "own" else "paste-original"
     if condition != "silent":
         yield "still mouth"
@@ -199,14 +256,22 @@ class _Bench:
     wav2lip: Judge
     weights: dict[str, str]
     """Hashes of the published weights that take part."""
+    own_weights: str
+    """Hash of those that ours renders with, and that judge."""
+    variants: Mapping[str, FoundVariant]
+    """By name."""
 
     def evaluation(self, run: Run) -> dict[str, Any]:
         """As it lies in the folder, or made now."""
+        if run.method == "ground truth":
+            run = Run(run.clip, "own", run.method)  # one serves every table
         clip = self.given.clips[run.clip]
         dialogue, offset = self._sound(run, clip)
         key = make_key(
             _VERSION, __version__, run.method, run.condition, self.given.seconds, offset,
             *(_identity(p) for p in (clip.plate, dialogue)), clip.speaker, self.weights,
+            self.own_weights, self._said_by(run),
+            *(variant.key if (variant := self._variant(run)) is not None else ()),
         )  # fmt: skip
         name = f"{run.clip + 1:02}_{run.condition}_{_file_name(run.method)}"
         kept = self.folder / f"{name}.json"
@@ -215,11 +280,12 @@ class _Bench:
             if facts["key"] == key:
                 return dict(facts)
         picture = self._picture(run, clip, dialogue, offset, name, key)
+        said = self._said_by(run)
         with open_plate(clip.plate) as plate:
             most = max(1, round(self.given.seconds * float(plate.info.rate)))
         done = evaluate_render(
             picture, clip.plate, dialogue=dialogue, offset_frames=offset, speaker=clip.speaker,
-            most_frames=most, cache=self.cache,
+            most_frames=most, said_by=said, cache=self.cache,
         )
         facts = {"key": key, **evaluation_facts(done)}
         with appearing(kept) as temporary:
@@ -228,11 +294,24 @@ class _Bench:
 
     def _sound(self, run: Run, clip: TableClip) -> tuple[Path, float]:
         """What the mouth is asked to say, and by how much it is moved."""
-        if run.condition == "own":
+        if run.condition in _OWN:
             return clip.dialogue or clip.plate, -clip.offset_frames
         if run.condition == "crossed":
             return clip.crossed or clip.plate, 0.0
         return self._silence(), 0.0
+
+    def _variant(self, run: Run) -> FoundVariant | None:
+        return self.variants.get(run.method) if run.condition in _TABLES else None
+
+    def _said_by(self, run: Run) -> SaidBy | None:
+        """Who says another's line, where that other is to be seen."""
+        if run.condition != "crossed":
+            return None
+        crossed = self.given.clips[run.clip].crossed
+        for clip in self.given.clips:
+            if crossed in (clip.plate, clip.dialogue) and crossed is not None:
+                return SaidBy(clip.plate, clip.offset_frames, clip.speaker)
+        return None
 
     def _silence(self) -> Path:
         path = self.folder / "silence.wav"
@@ -254,8 +333,8 @@ class _Bench:
         with open_plate(clip.plate) as plate:
             most = max(1, round(self.given.seconds * float(plate.info.rate)))
             frames = first_frames(plate, most)
-            if run.method.startswith("Wav2Lip"):
-                assert isinstance(self.wav2lip.network, Wav2Lip)
+            variant = self._variant(run)
+            if run.method.startswith("Wav2Lip") if variant is None else variant.hears:
                 tracks, _, _ = find_tracks(
                     plate, frames, color=ColorTransform.of_plate(plate), cache=self.cache,
                     progress=lambda *_: None,
@@ -265,15 +344,26 @@ class _Bench:
                     load_dialogue(dialogue), len(frames) / plate.info.rate,
                     offset_s=_seconds(offset, plate.info.rate),
                 )
+                if variant is not None:
+                    render_heard(plate, track, sound, out, HeardVariant(variant), key=key)
+                    return out
+                assert isinstance(self.wav2lip.network, Wav2Lip)
                 render_wav2lip(plate, track, sound, out, self.wav2lip.network, key=key)
                 return out
+        shot = Shot(clip.plate, dialogue, frames=frames, speaker=clip.speaker)
+        if variant is not None:
+            set_ = variant_weights(variant, self.folder / "weights" / _file_name(run.method))
+            render_shot(
+                shot, replace(variant_config(variant, set_, self.cache_folder),
+                              offset_frames=offset), out,
+            )  # fmt: skip
+            return out
         still = run.method == "still mouth"
         renderer = self.given.renderers[0] if still else run.method.removeprefix("ours, ")
         if still or run.condition == "silent":  # one render serves all that ask for it
             out = self.folder / f"{run.clip + 1:02}_still_{renderer}.mkv"
         render_shot(
-            Shot(clip.plate, self._silence() if still else dialogue, frames=frames,
-                 speaker=clip.speaker),
+            replace(shot, dialogue=self._silence()) if still else shot,
             RenderConfig(
                 exclude_frames=_APART, offset_frames=0.0 if still else offset,
                 synthesis=renderer, cache=self.cache_folder, overwrite=True,  # type: ignore[arg-type]
@@ -284,7 +374,11 @@ class _Bench:
 
 
 def _file_name(method: str) -> str:
-    return method.replace(", ", "_").replace(" ", "-")
+    """Of what a manifest may call a row, too."""
+    plain = re.sub(r"[^\w.+-]+", "-", method.replace(", ", "_")).strip("-.")
+    return plain if plain == method.replace(", ", "_").replace(" ", "-") else (
+        f"{plain[:40]}-{make_key(method)[:6]}"
+    )
 
 
 def _seconds(frames: float, rate: Fraction) -> Fraction:
@@ -311,13 +405,17 @@ def _table(
             names.setdefault(figure["name"], figure["better"])
     rows = []
     for name, better in names.items():
-        if condition != "own" and name in _OF_THE_PLATES_LIPS:
+        if condition not in _OWN and name in _OF_THE_PLATES_LIPS:
             continue
         values = tuple(_mean(by_method[m], name) for m in methods)
         if not all(math.isnan(v) for v in values):
             rows.append((name, better, values))
     failures = tuple(sum(f is None for f in by_method[m]) for m in methods)
-    return Table(CONDITIONS[condition], tuple(methods), tuple(rows), failures)
+    frames = tuple(
+        sum(f["protocol"]["frames"] - f["protocol"]["failures"] for f in by_method[m] if f)
+        for m in methods
+    )
+    return Table(CONDITIONS[condition], tuple(methods), tuple(rows), failures, frames)
 
 
 def _mean(evaluations: list[dict[str, Any] | None], name: str) -> float:

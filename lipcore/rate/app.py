@@ -163,8 +163,10 @@ class _Rating:
     def _shown(self, trial: Trial) -> list[Path]:
         if trial.kind == "clip":
             return [self._clips[trial.item][system] for system in trial.shown]
-        items = self._study.gold if trial.kind == "gold" else self._study.traps
-        videos = items[int(trial.item)].videos
+        lists = {
+            "gold": self._study.gold, "trap": self._study.traps, "practice": self._study.practice
+        }
+        videos = lists[trial.kind][int(trial.item)].videos
         return [videos[int(place)] for place in trial.shown]
 
     async def _told(self, cookie: str, place: Place | None) -> dict[str, Any]:
@@ -175,7 +177,7 @@ class _Rating:
             "scales": [[s, *QUESTIONS[s]] for s in study.scales],
             "labels": sorted(LABELS[study.method].items()),
             "trials": (study.trials or len(study.stimuli)) + len(study.gold) + len(study.traps),
-            "place": None,
+            "practice": len(study.practice), "place": None,
         }
         if place is None:
             return out

@@ -2,7 +2,7 @@
 
 Raters that see only a part share the whole evenly. No clip follows itself where that can be
 helped (P.910 asks for it), and of two neighbouring raters one sees each pair the other way
-round. Gold and trap questions come in between, never first.
+round. Gold and trap questions come in between, never first; practice comes before all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 
 from lipcore.rate.study import Study
 
-Kind = Literal["clip", "gold", "trap"]
+Kind = Literal["clip", "gold", "trap", "practice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Trial:
 
     kind: Kind
     item: str
-    """The clip's name; of gold and trap questions their place in the study's list."""
+    """The clip's name; of other trials their place in the study's list."""
     shown: tuple[str, ...]
     """What is shown, first to last: systems, or places in the list of ``videos``."""
     turned: bool = False
@@ -60,7 +60,9 @@ def assign_trials(study: Study, rater: int) -> list[Trial]:
         turned = len(places) == 2 and drawn.random() < 0.5
         checks.append(Trial(kind, str(number), places[::-1] if turned else places, turned))
     drawn.shuffle(checks)
-    return _insert(ordered, checks, drawn)
+    shown = ("0",) if study.method == "acr" else ("0", "1")
+    practice = [Trial("practice", str(k), shown) for k in range(len(study.practice))]
+    return [*practice, *_insert(ordered, checks, drawn)]
 
 
 def _spread(trials: list[Trial], drawn: random.Random) -> list[Trial]:

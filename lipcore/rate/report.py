@@ -12,7 +12,7 @@ from lipcore.media.output_files import appearing
 from lipcore.rate import charts
 from lipcore.rate.statistics import Estimate
 from lipcore.rate.study import LABELS, QUESTIONS
-from lipcore.rate.summary import ScaleSummary, StudySummary, summarize_study
+from lipcore.rate.summary import Rater, ScaleSummary, StudySummary, summarize_study
 from lipcore.report.page import heading, numbers, page, paragraph, plots, table
 
 __all__ = ["report_lines", "summarize_study", "write_csv", "write_page"]
@@ -37,11 +37,14 @@ _ALPHA_READING = (
     "gives; below 0.67 few would build on single votes, while means over many raters still hold."
 )
 _SCREENING = {
-    "acr": "Left out: who failed a trap, had too few gold answers right, or whose votes do not go "
-    "with those of all (correlation below 0.75 over videos, and below 0.8 over systems where "
-    "there are four; the worst first, then anew).",
-    "ccr": "Left out: who failed a trap, or had too few gold answers right. The correlation rule "
-    "is for absolute ratings, and is not applied to pairs.",
+    "acr": "Left out: who failed a trap, or had too few gold answers right; and, question by "
+    "question (ITU-T P.913, annex A), whose votes do not go with those of all: correlation below "
+    "0.75 over videos, and below 0.8 over systems where there are four; the worst first, then "
+    "anew.",
+    "ccr": "Left out: who failed a trap, or had too few gold answers right; and, question by "
+    "question (ITU-T P.913, annex A), whose votes do not go with those of all: correlation below "
+    "0.75 over pairs of videos, and below 0.8 over pairs of systems; the worst first, then anew. "
+    "With fewer than four pairs of systems nobody is left out by correlation.",
 }
 
 
@@ -63,10 +66,13 @@ def report_lines(summary: StudySummary) -> list[str]:
                 f"preferred {share.mean:.0%} ({share.low:.0%} to {share.high:.0%}), "
                 f"{fell[2]} : {fell[1]} : {fell[0]}"
             )
-    gone = [r for r in summary.raters if r.out]
+    gone = [f"  rater {r.number + 1}: {r.out}" for r in summary.raters if r.out]
+    gone += [
+        f"  rater {r.number + 1}, {QUESTIONS[scale][0]} alone: {why}"  # type: ignore[index]
+        for r in summary.raters for scale, why in r.out_of.items()
+    ]
     if gone:
-        lines.append("\nLeft out:")
-        lines += [f"  rater {r.number + 1}: {r.out}" for r in gone]
+        lines += ["\nLeft out:", *gone]
     if summary.answers.problems:
         lines.append(f"\n{len(summary.answers.problems)} trials did not play for their rater.")
     return lines
@@ -114,11 +120,12 @@ def write_csv(summary: StudySummary, path: Path) -> None:
         "rater", "kept", "position", "kind", "clip", "first", "second", "turned", "scale",
         "value", "label", "seconds", "answered_unix",
     ))  # fmt: skip
-    kept, labels = summary.kept, LABELS[summary.study.method]
+    counted, labels = summary.counted, LABELS[summary.study.method]
     for vote in summary.answers.votes:
+        counts = (vote.rater, vote.scale) in counted
         shown = (*vote.trial.shown, "")[:2]
         rows.writerow((
-            vote.rater + 1, int(vote.rater in kept), vote.position + 1, vote.trial.kind,
+            vote.rater + 1, int(counts), vote.position + 1, vote.trial.kind,
             _plain(vote.trial.item), *map(_plain, shown), int(vote.trial.turned), vote.scale,
             vote.value, labels[vote.value], f"{vote.took_ms / 1000:.1f}", f"{vote.answered:.3f}",
         ))  # fmt: skip
@@ -200,9 +207,16 @@ def _raters(summary: StudySummary) -> str:
         [(
             str(r.number + 1), f"{r.answered} of {r.assigned}", _share(r.gold), _share(r.traps),
             _number(r.correlation), "" if math.isnan(r.seconds) else f"{r.seconds:.0f} s",
-            f"left out: {r.out}" if r.out else "kept",
+            _verdict(r),
         ) for r in summary.raters],
     )  # fmt: skip
+
+
+def _verdict(rater: Rater) -> str:
+    if rater.out:
+        return f"left out: {rater.out}"
+    of = [f"{QUESTIONS[s][0]} ({why})" for s, why in rater.out_of.items()]  # type: ignore[index]
+    return f"kept, but not for {', '.join(of)}" if of else "kept"
 
 
 def _title(scale: ScaleSummary) -> str:
@@ -214,8 +228,10 @@ def _called(system: str, reference: str) -> str:
 
 
 def _votes(summary: StudySummary) -> int:
-    kept = summary.kept
-    return sum(v.rater in kept and v.trial.kind == "clip" for v in summary.answers.votes)
+    counted = summary.counted
+    return sum(
+        v.trial.kind == "clip" and (v.rater, v.scale) in counted for v in summary.answers.votes
+    )
 
 
 def _range(found: Estimate, form: str = ".2f") -> str:

@@ -20,12 +20,13 @@ Votes = Mapping[tuple[int, Key], float]
 
 LEVEL = 0.95
 LEAST_CORRELATION = 0.75
-"""Of a rater with the mean of all, over what was judged."""
+"""Of a rater with the mean of all, over what was judged: r1 of P.913."""
 LEAST_SYSTEM_CORRELATION = 0.8
-"""Likewise, over means of systems."""
+"""Likewise, over means of systems: r2."""
 LEAST_POINTS = 4
 """Of a correlation: fewer say nothing."""
-_LEAST_SYSTEMS = 4
+LEAST_SYSTEMS = 4
+"""Of r2, likewise."""
 _LEAST_RATERS = 3
 
 
@@ -114,12 +115,13 @@ def krippendorff_alpha(votes: Votes) -> float:
 def screen_by_correlation(
     votes: Votes, system_of: Mapping[Key, str]
 ) -> dict[int, tuple[float, float]]:
-    """Raters whose votes do not go with those of the others.
+    """Raters whose votes do not go with those of the others, on one scale.
 
-    A rater is out where the correlation (Pearson) with the mean vote of all falls below 0.75
-    over what was judged, and below 0.8 over the means of systems; the worst one goes first,
-    and all is computed again. Of fewer than four systems a correlation says little:
-    there the first rule decides alone.
+    r1 is the correlation (Pearson) of a rater's votes with the mean vote of all over what was
+    judged (the processed video sequences), r2 that of the means of systems (the hypothetical
+    reference circuits). A rater is out where r1 is below 0.75 and r2 below 0.8. One is left out at
+    a time, the one who falls short of the two by most on the average, and all is computed again.
+    With fewer than four systems r2 says little: there r1 decides alone, the annex's first method.
 
     Args:
         votes: Of raters and what was judged.
@@ -128,9 +130,11 @@ def screen_by_correlation(
     Returns:
         The raters out: correlation over things, and over systems (NaN with too few).
 
-    Source: the correlation screening of ITU-T P.913, which P.910 took over. We differ where
-    votes are few: who judged fewer than four things, or two raters alone, cannot be screened;
-    whose votes do not vary at all has a correlation of 0.
+    Source: ITU-T P.913, annex A (screening after the experiment by Pearson correlation: by what
+    was judged; by that and by systems); limits, and that both must fail, as in the screening
+    code of the Recommendation's editor (M. Pinson, after annex VI of VQEG's multimedia test plan).
+    We differ where votes are few: who judged fewer than four things, or two raters alone, cannot
+    be screened; whose votes do not vary at all has a correlation of 0.
     """
     left = dict(votes)
     out: dict[int, tuple[float, float]] = {}
@@ -147,7 +151,7 @@ def screen_by_correlation(
             things = correlation([*own.values()], [means[unit] for unit in own])
             mine = _mean_of_each((system_of[u], v) for u, v in own.items())
             all_of = _mean_of_each((system_of[u], means[u]) for u in own)
-            enough = len(mine) >= _LEAST_SYSTEMS
+            enough = len(mine) >= LEAST_SYSTEMS
             systems = (
                 correlation([*mine.values()], [all_of[s] for s in mine]) if enough else math.nan
             )

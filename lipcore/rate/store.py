@@ -230,7 +230,7 @@ class Answers:
 
     votes: tuple[Vote, ...]
     answered: Mapping[int, int]
-    """Trials that each rater has answered, of who began."""
+    """Trials that each rater has answered, of who began; practice does not count."""
     assigned: Mapping[int, int]
     problems: tuple[tuple[int, Trial, str], ...]
     """(rater, trial, what was wrong) of trials that could not be judged."""
@@ -259,7 +259,8 @@ def read_answers(path: Path, study: Study) -> Answers:
                 " ORDER BY a.rater, a.position, a.scale"
             ).fetchall()
             counts = db.execute(
-                "SELECT rater, count(answered), count(*) FROM trials GROUP BY rater"
+                "SELECT rater, count(answered), count(*) FROM trials WHERE kind != 'practice'"
+                " GROUP BY rater"
             ).fetchall()
             bad = db.execute(
                 "SELECT rater, kind, item, shown, turned, problem FROM trials WHERE problem != ''"

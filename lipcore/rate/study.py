@@ -2,7 +2,8 @@
 
 Scales and their wording are those of ITU-T Recommendation P.910: absolute category rating
 (ACR), and comparison category rating (CCR), where the second video is judged against the
-first.
+first. Preliminary trials come before the real ones, as P.910 asks for where it speaks of
+instructions and training: they show the range of what is to be judged.
 """
 
 from __future__ import annotations
@@ -68,6 +69,14 @@ class Trap:
 
 
 @dataclass(frozen=True, slots=True)
+class Practice:
+    """A preliminary trial, whose answers are kept and never counted."""
+
+    videos: tuple[Path, ...]
+    """One; two where pairs are compared."""
+
+
+@dataclass(frozen=True, slots=True)
 class Study:
     """A study as its file says it."""
 
@@ -83,6 +92,9 @@ class Study:
     """CCR: every two systems of a clip, or each one against the reference."""
     gold: tuple[Gold, ...] = ()
     traps: tuple[Trap, ...] = ()
+    practice: tuple[Practice, ...] = ()
+    """Shown before all others, in this order: best such as show the whole range of quality, and
+    none of the clips."""
     trials: int | None = None
     """How many videos (or pairs) of the clips each rater sees; None shows all of them."""
     gold_needed: float = 0.75
@@ -124,6 +136,11 @@ class Study:
             f"trials is {self.trials}, and there are {len(self.stimuli)} to show",
             "Choose a number between, or leave it out.",
         )
+        for practice in self.practice:
+            _check(
+                len(practice.videos) == needed, f"a practice trial shows {needed} video(s)",
+                "Mend videos:",
+            )
         for gold in self.gold:
             _check_gold(self, gold)
         low, high = self.bounds
@@ -163,6 +180,7 @@ class Study:
         listed = [v for clip in self.clips for v in clip.videos.values()]
         listed += [v for gold in self.gold for v in gold.videos]
         listed += [v for trap in self.traps for v in trap.videos]
+        listed += [v for practice in self.practice for v in practice.videos]
         return tuple(dict.fromkeys(listed))
 
     def fingerprint(self) -> str:
@@ -172,12 +190,14 @@ class Study:
         def place(path: Path) -> str:
             return os.path.relpath(path, home)  # a study that moved with its videos is the same
 
-        told = [
+        told: list[object] = [
             self.method, self.scales, self.stimuli, self.trials, self.seed,
             [(c.name, {s: place(v) for s, v in c.videos.items()}) for c in self.clips],
             [([place(v) for v in g.videos], dict(g.expect)) for g in self.gold],
             [([place(v) for v in t.videos], t.answer) for t in self.traps],
         ]
+        if self.practice:  # studies without any stay what they were
+            told.append([[place(v) for v in p.videos] for p in self.practice])
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
 
@@ -201,6 +221,7 @@ def load_study(path: Path) -> Study:
         ),
         gold=tuple(replace(g, videos=whole(g.videos)) for g in study.gold),
         traps=tuple(replace(t, videos=whole(t.videos)) for t in study.traps),
+        practice=tuple(replace(p, videos=whole(p.videos)) for p in study.practice),
         answers=folder / (study.answers or f"{path.stem}.answers.sqlite"),
     )
     for video in study.videos:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from lipcore.rate.statistics import (
     LEAST_POINTS,
+    LEAST_SYSTEMS,
     Estimate,
     correlation,
     krippendorff_alpha,
@@ -42,6 +43,8 @@ class Rater:
     """Median time a trial took."""
     out: str
     """Why the rater is left out; empty for who is kept."""
+    out_of: Mapping[str, str] = field(default_factory=dict)
+    """Scales whose votes of this rater are left out, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,11 @@ class StudySummary:
         """Numbers of the raters that count."""
         return frozenset(r.number for r in self.raters if not r.out)
 
+    @property
+    def counted(self) -> frozenset[tuple[int, str]]:
+        """Each rater that counts with each scale that they count for."""
+        return _counted(self.study, self.raters)
+
 
 def summarize_study(path: Path, *, screen: bool = True) -> StudySummary:
     """Read a study and its answers, screen the raters, count.
@@ -107,13 +115,20 @@ def summarize_study(path: Path, *, screen: bool = True) -> StudySummary:
     assert study.answers is not None  # load_study names them
     answers = read_answers(study.answers, study)
     raters = _screen(study, answers, screen)
-    kept = {r.number for r in raters if not r.out}
-    clips = [v for v in answers.votes if v.trial.kind == "clip" and v.rater in kept]
+    count = _counted(study, raters)
+    clips = [v for v in answers.votes if v.trial.kind == "clip" and (v.rater, v.scale) in count]
     scales = tuple(
         _summarize_scale(study, scale, [v for v in clips if v.scale == scale])
         for scale in study.scales
     )
     return StudySummary(study, answers, tuple(raters), scales)
+
+
+def _counted(study: Study, raters: Sequence[Rater]) -> frozenset[tuple[int, str]]:
+    return frozenset(
+        (r.number, scale) for r in raters if not r.out
+        for scale in study.scales if scale not in r.out_of
+    )  # fmt: skip
 
 
 def _summarize_scale(study: Study, scale: str, votes: Sequence[Vote]) -> ScaleSummary:
@@ -169,7 +184,8 @@ def _judged(vote: Vote) -> tuple[str, ...]:
 def _screen(study: Study, answers: Answers, screen: bool) -> list[Rater]:
     by_rater: dict[int, list[Vote]] = defaultdict(list)
     for vote in answers.votes:
-        by_rater[vote.rater].append(vote)
+        if vote.trial.kind != "practice":
+            by_rater[vote.rater].append(vote)
     reasons: dict[int, str] = {}
     gold, traps = {}, {}
     for rater, votes in by_rater.items():
@@ -181,16 +197,10 @@ def _screen(study: Study, answers: Answers, screen: bool) -> list[Rater]:
         elif asked and right < study.gold_needed * asked:
             reasons[rater] = f"{right} of {asked} gold answers right"
     honest = [v for v in answers.votes if v.trial.kind == "clip" and v.rater not in reasons]
-    if study.method == "acr":
-        # One vote a thing: the mean over the scales, as the rule knows one scale only.
-        means: dict[tuple[int, object], list[int]] = defaultdict(list)
-        for vote in honest:
-            means[vote.rater, _judged(vote)].append(vote.value)
-        one = {key: float(np.mean(v)) for key, v in means.items()}
-        systems = {unit: str(unit[-1]) for _, unit in one}  # type: ignore[index]
-        for rater, (things, of_systems) in screen_by_correlation(one, systems).items():
-            more = "" if math.isnan(of_systems) else f", {of_systems:.2f} over systems"
-            reasons[rater] = f"correlation with all {things:.2f}{more}"
+    out_of = _screen_scales(study, honest)
+    for rater, scales in out_of.items():
+        if set(scales) == set(study.scales):
+            reasons[rater] = scales[study.scales[0]]
     return [
         Rater(
             number, answers.answered[number], answers.assigned[number],
@@ -199,9 +209,29 @@ def _screen(study: Study, answers: Answers, screen: bool) -> list[Rater]:
             float(np.median([v.took_ms for v in by_rater[number]])) / 1000
             if by_rater[number] else math.nan,
             reasons.get(number, "") if screen else "",
+            out_of.get(number, {}) if screen and number not in reasons else {},
         )
         for number in sorted(answers.assigned)
     ]  # fmt: skip
+
+
+def _screen_scales(study: Study, votes: Sequence[Vote]) -> dict[int, dict[str, str]]:
+    """Of each rater, the scales that correlation leaves them out of, and why.
+
+    Of pairs, what was judged is the pair on its clip, and its system the pair: with fewer pairs
+    of systems than r2 needs, votes of good raters differ by chance alone, and none is left out.
+    """
+    found: dict[int, dict[str, str]] = defaultdict(dict)
+    for scale in study.scales:
+        own = {(v.rater, _judged(v)): float(v.upright) for v in votes if v.scale == scale}
+        systems = {unit: " / ".join(unit[1:]) for _, unit in own}
+        if study.method == "ccr" and len(set(systems.values())) < LEAST_SYSTEMS:
+            continue
+        out = screen_by_correlation(own, systems)  # type: ignore[arg-type]
+        for rater, (things, of_systems) in out.items():
+            more = "" if math.isnan(of_systems) else f", {of_systems:.2f} over systems"
+            found[rater][scale] = f"correlation with all {things:.2f}{more}"
+    return found
 
 
 def _check_gold(study: Study, votes: Sequence[Vote]) -> tuple[int, int]:

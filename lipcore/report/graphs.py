@@ -7,7 +7,7 @@ readable on a phone.
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -114,6 +114,43 @@ def offset_graph(shot: MeasuredShot) -> str:
     return (
         _legend(keys) + _svg(len(found.shifts), drawn, "Fit of lips and sound by shift", low=True)
         + f"<div class=axis>{axis}</div>"
+    )
+
+
+def frames_graph(
+    label: str, curves: Mapping[str, FloatArray], first: int, rate: float, unit: str = ""
+) -> str:
+    """Curves over frames on one scale, with its ends, frames and times written beside.
+
+    Args:
+        label: What is shown, for who cannot see it.
+        curves: By their legends, ``(N,)``: the first stands out; NaN and what is endless is
+            left open.
+        first: Number of the first frame.
+        rate: Frames a second.
+        unit: Of the values.
+    """
+    known = np.concatenate([v[np.isfinite(v)] for v in curves.values()])
+    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    low = min(low, 0.0) if low < 0.4 * high else low
+    span = high - low if high > low else 1.0
+    count = len(next(iter(curves.values())))
+    kinds = ("", "plate", "asked")
+    drawn = [
+        _curve(np.where(np.isfinite(v), (v - low) / span, np.nan).astype(np.float32), kind)
+        for v, kind in zip(curves.values(), kinds, strict=False)
+    ]
+    if low < 0 < high:
+        zero = 98 + 94 * low / span
+        drawn.append(f'<line x1="0" x2="{count}" y1="{zero:.1f}" y2="{zero:.1f}"/>')
+    places = dict.fromkeys((0, (count - 1) // 2, count - 1))
+    axis = "".join(f"<span>{first + i}<br>{i / rate:.2f} s</span>" for i in places)
+    top = f"{high:.3g} {unit}".rstrip()
+    return (
+        _legend([(kind, name) for name, kind in zip(curves, kinds, strict=False)])
+        + f"<div class=top><span>{html.escape(top)}</span></div>"
+        + _svg(count, "".join(reversed(drawn)), label)
+        + f"<div class=top><span>{low:.3g}</span></div><div class=axis>{axis}</div>"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from lipcore.evaluate.judges import (
     sync_square,
 )
 from lipcore.evaluate.mfcc import mfcc
+from lipcore.evaluate.plots import write_frames, write_plots
 from lipcore.evaluate.sync import score_sync
 from lipcore.evaluate.table import table_text, write_evaluation
 from lipcore.models.published.importing import build_published, import_weights
@@ -83,7 +85,7 @@ def test_the_plate_itself_is_perfect(portrait_plate: Path, cache: Path) -> None:
     assert found["SSIM"] == 1 and found["PSNR dB"] == float("inf") and found["LMD"] == 0
     assert found["jitter"] == found["sharpness"] == found["flicker"] == 1
     assert found["FID (proxy: Fréchet distance of 8 x 8 colours)"] == pytest.approx(0, abs=1e-9)
-    assert np.isnan(found["sync (proxy of LSE: lipcore's judge)"])
+    assert np.isnan(found["sync (proxy of LSE-D: expert's cosine)"])
 
 
 def test_no_official_name_without_its_network(done: Evaluation) -> None:
@@ -107,6 +109,27 @@ def test_what_is_written_can_be_read(done: Evaluation, tmp_path: Path) -> None:
     assert rows["SSIM"]["proxy"] == "no"
 
 
+def test_curves_are_drawn_and_listed(
+    done: Evaluation, tmp_path: Path, ask_browser: Callable[..., list[str]]
+) -> None:
+    page, listed = tmp_path / "courbes d'été.html", tmp_path / "images.csv"
+    write_plots(done, page)
+    write_frames(done, listed)
+    with listed.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(r["frame"]) for r in rows] == list(range(1001, 1013))
+    assert float(rows[4]["ssim"]) == pytest.approx(float(done.per_frame["ssim"][4]), rel=1e-5)
+    assert rows[0]["shake"] == ""
+    wide, graphs, empty, named = ask_browser(
+        page, "d.documentElement.scrollWidth, d.querySelectorAll('.graph svg').length,"
+        "[...d.querySelectorAll('.graph path')].filter(p => !p.getAttribute('d')).length,"
+        "['Opening', 'Width', 'Jitter', 'Seam', 'PSNR', 'SSIM'].every(n => [...d.querySelectorAll("
+        "'figcaption')].some(c => c.textContent.startsWith(n)))",
+    )
+    assert int(wide) <= 390 and int(graphs) >= 10 and empty == "0" and named == "true"
+    assert "http" not in page.read_text("utf-8").replace("http-equiv", "")
+
+
 def test_other_sizes_are_refused(render: Path, cache: Path, tmp_path: Path) -> None:
     from lipcore.demo.portrait import CameraMove, write_plate
     from lipcore.types import FrameRange, Window
@@ -123,7 +146,7 @@ def test_imported_weights_give_their_figures_their_names(
     render: Path, portrait_plate: Path, cache: Path, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    for kind in ("syncnet", "inception"):
+    for kind in ("syncnet", "inception", "alexnet", "lpips-alex"):
         weights = {
             name: torch.randn(like.shape) * 0.02 if like.dim() > 1 else torch.rand(like.shape) + 0.5
             for name, like in build_published(PUBLISHED[kind]).state_dict().items()
@@ -134,6 +157,8 @@ def test_imported_weights_give_their_figures_their_names(
     found = values(done)
     # random values are not the published file, and the name says so
     assert found["FID (other weights)"] > 0 and "FID" not in found
+    assert found["LPIPS (AlexNet, other weights)"] > 0
+    assert np.isfinite(done.per_frame["lpips"]).all()
     assert {"LSE-D (mesh crop)", "LSE-C (mesh crop)"} <= set(found)
     assert np.isfinite(found["LSE-D (mesh crop)"])
     assert len(done.protocol["weights"]["syncnet"]) == 64
@@ -238,3 +263,19 @@ def test_clips_of_sixteen_every_eight() -> None:
         features.add(picture)
     assert len(clips.found) == 4 and len(features.finish()) == 40
     assert clips.found[1][:192] == pytest.approx((8 + 7.5) / 255)
+
+
+def test_no_clip_of_fvd_spans_a_cut() -> None:
+    pictures = np.random.default_rng(0).integers(0, 255, (40, 16, 16, 3), dtype=np.uint8)
+    whole, cut = (Clips(Judge("i3d", None, None)) for _ in range(2))
+    for i, picture in enumerate(pictures):
+        whole.add(picture)
+        if i == 20:
+            cut.cut()
+        cut.add(picture)
+    assert len(whole.found) == 4  # from 0, 8, 16 and 24
+    assert len(cut.found) == 2  # from 0 and from 20
+    again = Clips(Judge("i3d", None, None))
+    for picture in pictures[20:36]:
+        again.add(picture)
+    assert np.array_equal(again.found[0], cut.found[1])

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from lipcore.evaluate.compare import Seen
-from lipcore.evaluate.figures import figures_of
+from lipcore.evaluate.expert import ExpertJudge, ExpertMouths
+from lipcore.evaluate.figures import Heard, figures_of
 from lipcore.evaluate.judges import JUDGES, Judge
+from lipcore.evaluate.look import Seen
 from lipcore.shapes.measure import inner_opening
 from lipcore.tracking.head import LIPS_INNER_LOWER, canonical_head
 
@@ -28,7 +29,10 @@ def seen(
 ) -> Seen:
     shown = np.zeros((COUNT, 48, 48), np.float32) if light is None else light
     rows = {name: np.ones(COUNT, np.float32) for name in PAIRS}
-    return Seen(mouths(made), mouths(real), shown, shown, rows, 0.0, 0.0, None, False)
+    expert = ExpertMouths(ExpertJudge(), 25.0)
+    return Seen(
+        mouths(made), mouths(real), shown, shown, rows, 0.0, 0.0, None, False, expert, None
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,15 +45,14 @@ def test_weights_that_nothing_proves_are_noted(
     curve = np.linspace(0, 0.1, COUNT, dtype=np.float32)
     record = {"sha256": "0" * 64, "as_published": as_published}
     judges = {kind: Judge(kind, torch.nn.Identity(), record) for kind in JUDGES}
-    named, _ = figures_of(seen(curve, curve), judges, np.zeros(COUNT, bool), None, None, ())
+    named, _ = figures_of(seen(curve, curve), judges, Heard(np.zeros(COUNT, bool), 25.0), ())
     notes = {f.name: f.note for f in named}
     assert ("no hash" in notes[name]) == doubted
 
 
 def figures(found: Seen, cuts: tuple[int, ...] = ()) -> tuple[dict[str, float], dict]:  # type: ignore[type-arg]
     judges = {kind: Judge(kind, None, None) for kind in JUDGES}
-    silent = np.zeros(COUNT, bool)
-    named, curves = figures_of(found, judges, silent, None, None, cuts)
+    named, curves = figures_of(found, judges, Heard(np.zeros(COUNT, bool), 25.0), cuts)
     return {f.name: f.value for f in named}, curves
 
 

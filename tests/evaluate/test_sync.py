@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lipcore.errors import ConfigError
 from lipcore.evaluate.mfcc import mfcc
-from lipcore.evaluate.sync import correlate, probe_offset, score_sync
+from lipcore.evaluate.sync import correlate, follow_lag, probe_offset, score_sync
 
 SHIFTS = range(-15, 16)
 
@@ -108,3 +108,14 @@ def test_cepstra_follow_their_definition() -> None:
                 cepstrum * (1 + 11 * math.sin(math.pi * k / 22)), rel=1e-4, abs=1e-4
             )
         assert found[0, step] == pytest.approx(math.log(power.sum()), rel=1e-5)
+
+
+def test_a_lag_that_changes_is_followed() -> None:
+    stream = np.random.default_rng(8).uniform(0, 1, 260).astype(np.float32)
+    asked = np.convolve(stream, np.ones(3) / 3, "same").astype(np.float32)[20:220]
+    seen = np.concatenate([asked[:100], np.roll(asked, 5)[100:]])  # 5 frames late from then on
+    seen[50] = np.nan
+    found = follow_lag(asked, seen, 25.0)
+    assert (found[:70][np.arange(70) != 50] == 0).all() and (found[135:] == 5).all()
+    stranger = np.random.default_rng(9).uniform(size=200).astype(np.float32)
+    assert np.isnan(follow_lag(asked, stranger, 25.0)).mean() > 0.8

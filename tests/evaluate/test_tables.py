@@ -89,7 +89,10 @@ def test_the_tables_of_a_clip(
     assert "Protocol: 1 clips, the first 0.25 s" in text and text.count("clips that failed") == 3
     with paths[1].open(encoding="utf-8") as file:
         kept = list(csv.DictReader(file))
-    assert {r["method"] for r in kept} == {*own.methods, "paste-original"}
+    assert {r["method"] for r in kept} == {*own.methods, "paste-original", ""}
+    (told,) = (r["figure"] for r in kept if r["table"] == "protocol")
+    assert "speech " in told and "sync_expert " in told
+    assert {r["frames"] for r in kept if r["method"] == "ours, shot"} == {"6"}
     assert "<h2>Table 3: silence</h2>" in paths[2].read_text("utf-8")
 
     def refuse(*_: object, **__: object) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lipcore.rate.assignment import assign_trials
-from lipcore.rate.study import Clip, Gold, Study, Trap
+from lipcore.rate.study import Clip, Gold, Practice, Study, Trap
 
 
 def _study(method: str, clips: int, systems: int, trials: int | None, seed: int) -> Study:
@@ -21,7 +21,7 @@ def _study(method: str, clips: int, systems: int, trials: int | None, seed: int)
         tuple(Clip(f"c{k}", {f"s{n}": Path(f"{k}_{n}.mp4") for n in range(systems)})
               for k in range(clips)),
         gold=(Gold(videos, {"overall": (1, 2)}),), traps=(Trap(videos, 2), Trap(videos, 3)),
-        trials=trials, seed=seed,
+        practice=(Practice(videos), Practice(videos[::-1])), trials=trials, seed=seed,
     )  # fmt: skip
 
 
@@ -40,10 +40,11 @@ def test_raters_share_the_whole_evenly(
         assert given_ == assign_trials(study, rater), "the same rater, other trials"
         shown = [(t.item, frozenset(t.shown)) for t in given_ if t.kind == "clip"]
         assert len(set(shown)) == len(shown) == trials
-        assert {(t.kind, t.item) for t in given_ if t.kind != "clip"} == {
+        assert {(t.kind, t.item) for t in given_ if t.kind in ("gold", "trap")} == {
             ("gold", "0"), ("trap", "0"), ("trap", "1")
         }
-        assert given_[0].kind == "clip"
+        assert [(t.kind, t.item) for t in given_[:2]] == [("practice", "0"), ("practice", "1")]
+        assert given_[2].kind == "clip" and all(t.kind != "practice" for t in given_[2:])
         seen.update(shown)
     counts = [seen[clip, frozenset(pair)] for clip, pair in study.stimuli]
     assert max(counts) - min(counts) <= 1

@@ -140,6 +140,35 @@ def test_pairs_are_compared_with_keys(chromium: Any, write_study: Write, width: 
     assert [v.value for v in read_answers(study.answers, study).votes] == [3, -1]
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_practice_comes_first_and_says_so(
+    chromium: Any, write_study: Write, footage: Path, width: int
+) -> None:
+    path = write_study(
+        scales=["overall"], trials=2, practice=[{"videos": [str(footage / "s020_other.mp4")]}]
+    )
+    complaints: list[str] = []
+    with served(path) as server:
+        page = _open(chromium, server.url, width, complaints)
+        assert "The first is for practice" in page.inner_text("#what")
+        assert "3 short videos" in page.inner_text("#what")
+        page.click("#start")
+        for count, said in (("Practice 1 of 1", "does not count"), ("1 of 2", "your answers count"),
+                            ("2 of 2", "")):  # fmt: skip
+            _ready(page)
+            assert page.inner_text("#count") == count and _fits(page)
+            assert said in (page.inner_text("#practice") if page.is_visible("#practice") else "")
+            page.keyboard.press("4")
+            _go_on(page)
+        page.wait_for_selector("[data-step=done]")
+    assert complaints == []
+    study = load_study(path)
+    assert study.answers is not None
+    kept = read_answers(study.answers, study)
+    assert [v.trial.kind for v in kept.votes] == ["practice", "clip", "clip"]
+    assert kept.assigned == {0: 2}
+
+
 def test_a_video_that_does_not_play_can_be_left_out(
     chromium: Any, write_study: Write, tmp_path: Path, footage: Path
 ) -> None:

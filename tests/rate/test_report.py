@@ -85,6 +85,63 @@ def test_scores_differences_and_screening(
     assert len(rows) == 7 * 8 * 3 and {r["kept"] for r in rows if r["rater"] == "5"} == {"0"}
 
 
+def test_a_rater_may_fail_one_question_alone_and_practice_counts_for_nothing(
+    write_study: Write, footage: Path, tmp_path: Path
+) -> None:
+    before = load_study(write_study()).fingerprint()
+    path = write_study(practice=[{"videos": [str(footage / "s010_other.mp4")]}])
+
+    assert load_study(path).fingerprint() != before
+
+    def vote(place: Place, scale: str) -> int:
+        assert place.trial is not None
+        if place.trial.kind == "practice":
+            assert place.position == 0
+            return 1
+        value = TRUE[place.trial.shown[0]]
+        return 6 - value if place.rater == 4 and scale == "sharpness" else value
+
+    _rate(path, 5, vote)
+    summary = summarize_study(path)
+    assert summary.kept == set(range(5))
+    assert [set(r.out_of) for r in summary.raters] == [set()] * 4 + [{"sharpness"}]
+    assert (summary.raters[0].answered, summary.raters[0].assigned) == (6, 6)
+    by_scale = {s.scale: s for s in summary.scales}
+    assert by_scale["sharpness"].systems["plate"].raters == 4
+    assert by_scale["overall"].systems["plate"].raters == 5
+    assert by_scale["overall"].systems["other"].mean == 2
+    assert any("rater 5, Sharpness alone: correlation" in line for line in report_lines(summary))
+    write_page(summary, tmp_path / "p.html")
+    assert "kept, but not for Sharpness" in (tmp_path / "p.html").read_text("utf-8")
+    write_csv(summary, tmp_path / "v.csv")
+    rows = list(csv.DictReader((tmp_path / "v.csv").open(encoding="utf-8")))
+    assert {r["scale"] for r in rows if r["kept"] == "0"} == {"sharpness"}
+    assert sum(r["kind"] == "practice" for r in rows) == 5 * 3
+
+
+@pytest.mark.parametrize(("systems", "screened"), [(4, True), (2, False)])
+def test_pairs_are_screened_where_there_are_enough(
+    write_study: Write, footage: Path, systems: int, screened: bool
+) -> None:
+    """Of four systems each with each; the last rater prefers what all others find worse."""
+    names = ["a", "b", "c", "d"][:systems]
+    videos = {n: str(footage / f"s010_{v}.mp4")
+              for n, v in zip(names, (*TRUE, "plate"), strict=False)}  # fmt: skip
+    clips = [{"name": c, "videos": dict(videos)} for c in ("s010", "s020", "s030")]
+    path = write_study(method="ccr", scales=["overall"], clips=clips, reference="")
+
+    def vote(place: Place, _scale: str) -> int:
+        assert place.trial is not None
+        first, second = (names.index(s) for s in place.trial.shown)
+        liked = max(-3, min(3, first - second))
+        return -liked if place.rater == 5 else liked
+
+    _rate(path, 6, vote)
+    found = summarize_study(path)
+    assert found.kept == (set(range(5)) if screened else set(range(6)))
+    assert ("correlation with all -1.00" in found.raters[5].out) == screened
+
+
 def test_preferences_do_not_depend_on_sides(write_study: Write, tmp_path: Path) -> None:
     path = write_study(method="ccr", scales=["overall"])
 

@@ -99,6 +99,41 @@ def test_good_systems_vouch_for_a_noisy_rater() -> None:
     assert screen_by_correlation(votes, system_of) == {}
 
 
+def _as_published(votes: dict, system_of: dict, systems: int) -> list[int]:  # type: ignore[type-arg]
+    """Annex A of P.913 as tables of numpy: whole sessions, one rater out at a time."""
+    raters = sorted({r for r, _ in votes})
+    units = sorted(system_of)
+    scores = np.array([[votes[r, u] for u in units] for r in raters])
+    group = np.array([int(system_of[u]) for u in units])
+    gone: list[int] = []
+    while len(raters) - len(gone) >= 3:
+        left = [k for k, r in enumerate(raters) if r not in gone]
+        x = scores[left].mean(axis=0)
+        x2 = np.array([x[group == g].mean() for g in range(systems)])
+        short = {}
+        for k in left:
+            y2 = np.array([scores[k][group == g].mean() for g in range(systems)])
+            r1, r2 = np.corrcoef(x, scores[k])[0, 1], np.corrcoef(x2, y2)[0, 1]
+            if r1 < 0.75 and r2 < 0.8:
+                short[raters[k]] = ((0.75 - r1) + (0.8 - r2)) / 2
+        if not short:
+            break
+        gone.append(max(short, key=lambda r: short[r]))
+    return gone
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_screening_is_the_published_procedure(seed: int) -> None:
+    drawn = np.random.default_rng(seed)
+    units = [(c, s) for c in range(5) for s in range(5)]
+    truth = {u: 1 + u[1] + drawn.normal(0, 0.3) for u in units}
+    noise = drawn.uniform(0.2, 4, 9)
+    votes = {(r, u): float(np.clip(round(truth[u] + drawn.normal(0, noise[r])), 1, 5))
+             for r in range(9) for u in units}  # fmt: skip
+    found = screen_by_correlation(votes, {u: str(u[1]) for u in units})
+    assert list(found) == _as_published(votes, {u: str(u[1]) for u in units}, 5)
+
+
 def test_too_little_is_not_screened() -> None:
     assert screen_by_correlation({(r, 0): float(r) for r in range(5)}, {0: "a"}) == {}
     two = {(r, u): float((u + r) % 5) for r in range(2) for u in range(9)}

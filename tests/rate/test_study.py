@@ -28,6 +28,7 @@ def test_a_study_is_read_with_whole_paths(write_study: Write) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
+        ({"practice": [{"videos": ["a.mp4", "b.mp4"]}]}, "practice trial shows 1"),
         ({"methd": "acr"}, "methd"),
         ({"method": "dcr"}, "dcr"),
         ({"scales": ["overall", "overall"]}, "scales"),

@@ -52,6 +52,22 @@ PUBLISHED = {
         ),
         PublishedNetwork("i3d", "rgb_imagenet.pt", "FVD", "i3d", "I3D"),
         PublishedNetwork(
+            "alexnet", "alexnet-owt-7be5be79.pth", "LPIPS, its trunk", "lpips", "AlexNet",
+            sha256="7be5be79", leaves_out=("classifier.",),
+        ),
+        PublishedNetwork(
+            "lpips-alex", "alex.pth of lpips/weights/v0.1", "LPIPS, its heads on AlexNet", "lpips",
+            "LPIPSHeads", (("channels", (64, 192, 384, 256, 256)),),
+        ),
+        PublishedNetwork(
+            "vgg16", "vgg16-397923af.pth", "LPIPS by VGG, its trunk", "lpips", "VGG16",
+            sha256="397923af", leaves_out=("classifier.",),
+        ),
+        PublishedNetwork(
+            "lpips-vgg", "vgg.pth of lpips/weights/v0.1", "LPIPS by VGG, its heads", "lpips",
+            "LPIPSHeads", (("channels", (64, 128, 256, 512, 512)),),
+        ),
+        PublishedNetwork(
             "wav2lip", "wav2lip.pth or wav2lip_gan.pth", "the baseline", "wav2lip", "Wav2Lip"
         ),
         PublishedNetwork(

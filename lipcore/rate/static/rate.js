@@ -44,7 +44,9 @@ function show(state) {
   if (!place || (!started && place.trial)) return showIntro(place);
   document.body.dataset.step = place.trial ? "trial" : "done";
   const done = place.position, total = place.total;
-  $("count").textContent = `${Math.min(done + 1, total)} of ${total}`;
+  const before = told.practice, real = total - before;
+  $("count").textContent = done < before ? `Practice ${done + 1} of ${before}`
+    : `${Math.min(done - before + 1, real)} of ${real}`;
   $("bar").firstElementChild.style.width = `${100 * done / total}%`;
   $("bar").setAttribute("aria-valuenow", Math.round(100 * done / total));
   if (place.trial) showTrial(place);
@@ -54,11 +56,14 @@ function show(state) {
 function showIntro(place) {
   document.body.dataset.step = "intro";
   $("intro").querySelector("h1").textContent = told.title;
-  const pairs = told.method === "ccr", many = told.trials;
+  const pairs = told.method === "ccr", many = told.trials + told.practice;
   $("what").textContent = pairs
     ? `You will see ${many} pairs of short videos. Watch both, first and second, then say how the`
       + " second compares with the first."
     : `You will see ${many} short videos. Watch each to its end, then rate it.`;
+  if (told.practice) $("what").textContent += told.practice > 1
+    ? ` The first ${told.practice} are for practice: they do not count.`
+    : " The first is for practice: it does not count.";
   $("more").textContent = told.instructions;
   $("asked").replaceChildren();
   for (const [, name, about] of told.scales) {
@@ -70,7 +75,9 @@ function showIntro(place) {
     + " your first impression counts."
     : `Keys: Space plays again, 1 to ${told.labels.length} answer, Enter goes on. There is no right`
     + " answer: your first impression counts.");
-  $("start").textContent = place ? `Go on with ${place.position + 1} of ${place.total}` : "Start";
+  const at = place ? place.position - told.practice : 0;
+  $("start").textContent = !place ? "Start" : at < 0 ? "Go on with the practice"
+    : `Go on with ${at + 1} of ${place.total - told.practice}`;
 }
 
 function showTrial(place) {
@@ -81,6 +88,10 @@ function showTrial(place) {
   screens = trial.media.map((address, k) => makeScreen(address, k, pair));
   $("lead").hidden = !pair;
   $("lead").textContent = "The quality of the second compared to the quality of the first is:";
+  const over = place.position === told.practice;
+  $("practice").hidden = !told.practice || place.position > told.practice;
+  $("practice").textContent = over ? "Practice is over: from here on your answers count."
+    : "For practice: get to know the questions. This answer does not count.";
   $("trap").hidden = !trial.trap;
   $("trap").textContent = trial.trap
     ? `To show that you read this: answer “${trial.trap}” to every question here.` : "";

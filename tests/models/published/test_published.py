@@ -37,12 +37,15 @@ FACES: dict[str, tuple[tuple[int, ...], ...]] = {
     "inception": ((2, 3, 64, 64),),
     "i3d": ((1, 3, 9, 224, 224),),
     "wav2lip": ((2, 1, 80, 16), (2, 6, 96, 96)),
+    "alexnet": ((2, 3, 64, 96),), "vgg16": ((2, 3, 32, 48),),
     "taming": ((1, 3, 32, 48),),
     "tecogan": ((1, 2, 3, 12, 16),),
     "gpen": ((2, 3, 64, 64),),
 }
 OUT = {
     "syncnet": [(2, 1024), (2, 1024)],
+    "alexnet": [(2, 64, 15, 23), (2, 192, 7, 11), *[(2, c, 3, 5) for c in (384, 256, 256)]],
+    "vgg16": [(2, c, 32 >> i, 48 >> i) for i, c in enumerate((64, 128, 256, 512, 512))],
     "inception": [(2, 2048)], "i3d": [(1, 400)], "wav2lip": [(2, 3, 96, 96)],
     "taming": [(1, 3, 32, 48)], "tecogan": [(1, 2, 3, 48, 64)], "gpen": [(2, 3, 64, 64)],
 }  # fmt: skip
@@ -62,6 +65,14 @@ STATED: dict[str, tuple[int, dict[str, tuple[int, ...]]]] = {
                       "audio_encoder.9.conv_block.0.weight": (256, 128, 3, 3),
                       "face_decoder_blocks.6.0.conv_block.0.weight": (160, 64, 3, 3),
                       "output_block.1.weight": (3, 32, 1, 1)}),
+    "alexnet": (10, {"features.0.weight": (64, 3, 11, 11), "features.8.weight": (256, 384, 3, 3),
+                     "features.10.bias": (256,)}),
+    "vgg16": (26, {"features.0.weight": (64, 3, 3, 3), "features.14.weight": (256, 256, 3, 3),
+                   "features.28.weight": (512, 512, 3, 3)}),
+    "lpips-alex": (5, {"lin0.model.1.weight": (1, 64, 1, 1), "lin2.model.1.weight": (1, 384, 1, 1),
+                       "lin4.model.1.weight": (1, 256, 1, 1)}),
+    "lpips-vgg": (5, {"lin2.model.1.weight": (1, 256, 1, 1), "lin4.model.1.weight":
+                      (1, 512, 1, 1)}),
     "taming": (343, {"encoder.down.4.attn.1.proj_out.weight": (512, 512, 1, 1),
                      "decoder.up.4.attn.2.q.bias": (512,), "quantize.embedding.weight": (1024, 256),
                      "encoder.down.2.block.0.nin_shortcut.weight": (256, 128, 1, 1),
@@ -100,6 +111,8 @@ def publish(kind: str, weights: dict[str, Tensor]) -> Any:
         return {"state_dict": {f"module.{k}": v for k, v in weights.items()}, "global_step": 9}
     if kind == "taming":
         return {"state_dict": {**weights, "loss.discriminator.main.0.weight": torch.ones(2)}}
+    if kind in ("alexnet", "vgg16"):
+        return {**weights, "classifier.1.weight": torch.ones(2), "classifier.1.bias": torch.ones(2)}
     if kind == "syncnet":  # older than the counters
         return {k: v for k, v in weights.items() if not k.endswith("num_batches_tracked")}
     return weights
@@ -114,7 +127,8 @@ def test_the_layout_is_the_stated_one(kind: str) -> None:
     assert len(made) == count
 
 
-@pytest.mark.parametrize("kind", PUBLISHED)
+# Heads take features, not pictures: see test_lpips.py.
+@pytest.mark.parametrize("kind", [k for k in PUBLISHED if not k.startswith("lpips-")])
 def test_random_weights_are_imported_and_compute(kind: str, tmp_path: Path) -> None:
     weights = random_weights(kind)
     file = tmp_path / "poids d'été.pth"
