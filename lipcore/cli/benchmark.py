@@ -26,8 +26,11 @@ def tables(manifest: Path, out: Path, cache: Path | None, as_json: bool, debug: 
     """Make the tables of a MANIFEST as Markdown, CSV and HTML: own sound, another's, silence.
 
     MANIFEST is YAML: clips:, a list of {plate, dialogue, offset_frames, crossed, speaker}, and
-    seconds and renderers for all; paths count from the file. Methods are the original picture, a
-    still mouth, ours by each renderer, and Wav2Lip where its weights were imported.
+    seconds, renderers and baselines for all; paths count from the file. Methods are the original
+    picture, a still mouth, ours by each renderer, and those of others that have weights:
+    yousaidthat, lipgan, wav2lip, wav2lip_768, wav2lip_tecogan, wav2lip_gpen. Weights come from
+    `lipcore weights import`, or are trained: baselines: {wav2lip_768: FILE}. Rows without are
+    named below the tables, with what they lack.
     """
     from lipcore.cache import Cache
     from lipcore.evaluate.table_files import table_markdown, write_tables

@@ -6,8 +6,9 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from lipcore.evaluate.baselines import absent_baselines
 from lipcore.evaluate.table import number
-from lipcore.evaluate.tables import Table, TableSet, published_hashes
+from lipcore.evaluate.tables import Table, TableSet, all_hashes
 from lipcore.media.output_files import appearing
 from lipcore.report.page import heading, page, paragraph
 from lipcore.report.page import table as html_table
@@ -17,13 +18,18 @@ _STYLE = "td:first-child, th:first-child { min-width: 190px; overflow-wrap: norm
 
 def protocol_of(given: TableSet) -> str:
     """How the figures were taken, in one line."""
-    told = ", ".join(f"{kind} {sha256[:12]}" for kind, sha256 in published_hashes().items())
+    told = ", ".join(f"{kind} {sha256[:12]}" for kind, sha256 in all_hashes(given).items())
     return (
         f"{len(given.clips)} clips, the first {given.seconds:g} s of each at its own rate and "
         "size; figures of the canonical face crop (256 px) of the plate, means over the clips; of "
         "offsets and lags the mean size; ours may not draw from within 12 frames of the one drawn; "
-        f"published weights: {told or 'none'}"
+        f"weights of others: {told or 'none'}"
     )
+
+
+def absence_of(given: TableSet) -> list[str]:
+    """A line for each method of others that is not in the tables, and why."""
+    return [f"Left out: {one.title}: {one.why}." for one in absent_baselines(given.baselines)]
 
 
 def table_markdown(table: Table) -> str:
@@ -42,9 +48,10 @@ def write_tables(tables: Sequence[Table], given: TableSet, folder: Path) -> list
         OutputError: A file cannot be written.
     """
     protocol = f"Protocol: {protocol_of(given)}."
+    absence = absence_of(given)
     paths = [folder / f"tables.{suffix}" for suffix in ("md", "csv", "html")]
     with appearing(paths[0]) as temporary:
-        text = "\n\n".join([*map(table_markdown, tables), protocol]) + "\n"
+        text = "\n\n".join([*map(table_markdown, tables), protocol, *absence]) + "\n"
         temporary.write_text(text, encoding="utf-8")
     with appearing(paths[1]) as temporary, temporary.open("w", newline="", encoding="utf-8") as f:
         rows = csv.writer(f)
@@ -62,6 +69,7 @@ def write_tables(tables: Sequence[Table], given: TableSet, folder: Path) -> list
             body = [[n, *map(number, values), better] for n, better, values in table.rows]
             body.append(["clips that failed", *map(str, table.failures), "lower"])
             parts += [heading(table.title), html_table(["figure", *table.methods, "better"], body)]
+        parts += [paragraph(line, soft=True) for line in absence]
         temporary.write_text(page("Evaluation", *parts, style=_STYLE), encoding="utf-8")
     return paths
 

@@ -1,4 +1,4 @@
-"""The tables of the paper on a set of clips: originals, a still mouth, ours and Wav2Lip, all on one
+"""The tables of the paper on a set of clips: originals, a still mouth, ours and others', all on one
 protocol; every single evaluation is kept, so that a run that was stopped goes on."""
 
 from __future__ import annotations
@@ -6,8 +6,9 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,16 @@ from lipcore.analysis import cover, find_tracks
 from lipcore.cache import Cache, make_key
 from lipcore.config import load_config
 from lipcore.errors import ConfigError, LipcoreError, MediaNotFoundError
-from lipcore.evaluate.baseline import first_frames, render_wav2lip
+from lipcore.evaluate.baseline import first_frames, render_baseline
+from lipcore.evaluate.baselines import Baseline, baseline_hashes, find_baselines
 from lipcore.evaluate.compare import evaluate_render
-from lipcore.evaluate.judges import JUDGES, Judge
+from lipcore.evaluate.judges import JUDGES
 from lipcore.evaluate.table import evaluation_facts
 from lipcore.media.audio import fit_dialogue, load_dialogue
 from lipcore.media.color import ColorTransform
 from lipcore.media.output_files import appearing, output_error
 from lipcore.media.plate import open_plate
 from lipcore.models.published.importing import list_imported
-from lipcore.models.published.wav2lip import Wav2Lip
 from lipcore.pipeline import render_shot
 from lipcore.shot import RenderConfig, Shot, Synthesis
 from lipcore.tracking.speakers import select_speaker
@@ -70,6 +71,9 @@ class TableSet:
     """Of each clip, from its beginning."""
     renderers: tuple[Synthesis, ...] = ("shot",)
     """Of ours."""
+    baselines: dict[str, Path] = field(default_factory=dict)
+    """Weights of baselines that ``lipcore train`` made, by the row's name, such as
+    ``wav2lip_768``; rows without take imported ones."""
 
     def __post_init__(self) -> None:
         if not self.clips or self.seconds <= 0 or not self.renderers:
@@ -124,7 +128,8 @@ def read_set(path: Path) -> TableSet:
                     hint="Paths count from the manifest.",
                 )
         clips.append(TableClip(found[0], found[1], clip.offset_frames, found[2], clip.speaker))
-    return TableSet(tuple(clips), given.seconds, given.renderers)
+    trained = {name: folder / file for name, file in given.baselines.items()}
+    return TableSet(tuple(clips), given.seconds, given.renderers, trained)
 
 
 def run_tables(
@@ -147,12 +152,13 @@ def run_tables(
         log: Told of methods left out, and of failures.
 
     Raises:
+        ConfigError, WeightsError: A baseline's weights do not fit: see ``find_baselines``.
         OutputError: The folder cannot be written.
     """
-    wav2lip = Judge.find("wav2lip")
-    methods = {c: list(_methods(c, given, wav2lip)) for c in CONDITIONS}
-    if wav2lip.network is None:
-        log("Wav2Lip is left out: its weights were not imported (lipcore weights import wav2lip)")
+    ready, absent = find_baselines(given.baselines)
+    methods = {c: list(_methods(c, given, ready)) for c in CONDITIONS}
+    for one in absent:
+        log(f"{one.title} is left out: {one.why}")
     runs = [
         Run(i, condition, method)
         for i in range(len(given.clips))
@@ -163,7 +169,8 @@ def run_tables(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise output_error(error, folder) from error
-    bench = _Bench(given, folder, cache, cache_folder, wav2lip, published_hashes())
+    baselines = {one.title: one for one in ready}
+    bench = _Bench(given, folder, cache, cache_folder, baselines, published_hashes())
     found: dict[Run, dict[str, Any] | None] = {}
     for done, run in enumerate(runs, 1):
         try:
@@ -176,18 +183,22 @@ def run_tables(
 
 
 def published_hashes() -> dict[str, str]:
-    """Of the published weights that figures and baselines take, those that were imported."""
+    """Of the published weights that figures take, those that were imported."""
     found = list_imported()
-    return {k: r["sha256"] for k in (*JUDGES, "wav2lip") if (r := found[k]) is not None}
+    return {k: r["sha256"] for k in JUDGES if (r := found[k]) is not None}
 
 
-def _methods(condition: str, given: TableSet, wav2lip: Judge) -> Iterator[str]:
+def all_hashes(given: TableSet) -> dict[str, str]:
+    """Of all weights of others that figures and baselines take."""
+    return published_hashes() | baseline_hashes(given.baselines)
+
+
+def _methods(condition: str, given: TableSet, ready: Sequence[Baseline]) -> Iterator[str]:
     yield "ground truth" if condition == "own" else "paste-original"
     if condition != "silent":
         yield "still mouth"
     yield from (f"ours, {renderer}" for renderer in given.renderers)
-    if wav2lip.network is not None:
-        yield "Wav2Lip 96" + ("" if wav2lip.official else ", other weights")
+    yield from (one.title for one in ready)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,17 +207,20 @@ class _Bench:
     folder: Path
     cache: Cache
     cache_folder: Path | None
-    wav2lip: Judge
+    baselines: Mapping[str, Baseline]
+    """By their titles."""
     weights: dict[str, str]
-    """Hashes of the published weights that take part."""
+    """Hashes of the published weights that figures take."""
 
     def evaluation(self, run: Run) -> dict[str, Any]:
         """As it lies in the folder, or made now."""
         clip = self.given.clips[run.clip]
         dialogue, offset = self._sound(run, clip)
+        baseline = self.baselines.get(run.method)
         key = make_key(
             _VERSION, __version__, run.method, run.condition, self.given.seconds, offset,
             *(_identity(p) for p in (clip.plate, dialogue)), clip.speaker, self.weights,
+            {} if baseline is None else dict(baseline.weights),
         )  # fmt: skip
         name = f"{run.clip + 1:02}_{run.condition}_{_file_name(run.method)}"
         kept = self.folder / f"{name}.json"
@@ -254,8 +268,7 @@ class _Bench:
         with open_plate(clip.plate) as plate:
             most = max(1, round(self.given.seconds * float(plate.info.rate)))
             frames = first_frames(plate, most)
-            if run.method.startswith("Wav2Lip"):
-                assert isinstance(self.wav2lip.network, Wav2Lip)
+            if run.method in self.baselines:
                 tracks, _, _ = find_tracks(
                     plate, frames, color=ColorTransform.of_plate(plate), cache=self.cache,
                     progress=lambda *_: None,
@@ -265,7 +278,8 @@ class _Bench:
                     load_dialogue(dialogue), len(frames) / plate.info.rate,
                     offset_s=_seconds(offset, plate.info.rate),
                 )
-                render_wav2lip(plate, track, sound, out, self.wav2lip.network, key=key)
+                method = self.baselines[run.method].method
+                render_baseline(plate, track, sound, out, method, key=key)
                 return out
         still = run.method == "still mouth"
         renderer = self.given.renderers[0] if still else run.method.removeprefix("ours, ")
@@ -284,7 +298,7 @@ class _Bench:
 
 
 def _file_name(method: str) -> str:
-    return method.replace(", ", "_").replace(" ", "-")
+    return re.sub(r"[^\w-]+", "-", method.replace(", ", "_")).strip("-")
 
 
 def _seconds(frames: float, rate: Fraction) -> Fraction:
