@@ -22,6 +22,10 @@ _KINDS: dict[str, tuple[str, str, str]] = {
     "refiner": ("refiner", "RefinerRecipeConfig", "RefinerRecipe"),
     "inner_mouth": ("inner_mouth", "InnerMouthRecipeConfig", "InnerMouthRecipe"),
     "shape_basis": ("shape_basis", "ShapeBasisConfig", "ShapeBasisRun"),
+    "wav2lip": ("baseline", "Wav2LipRecipeConfig", "Wav2LipRecipe"),
+    "lip_expert": ("baseline", "LipExpertRecipeConfig", "LipExpertRecipe"),
+    "lipgan": ("baseline", "LipGANRecipeConfig", "LipGANRecipe"),
+    "yousaidthat": ("baseline", "YouSaidThatRecipeConfig", "YouSaidThatRecipe"),
     "speech": ("speech_run", "SpeechTrainingConfig", "SpeechRun"),
 }
 

@@ -1,13 +1,17 @@
-"""The adversary of the reconstruction: judges patches, not pictures."""
+"""Adversaries: one of the reconstruction, which judges patches, and LipGAN's, which judges sync."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lipcore.errors import ConfigError
 from lipcore.models.blocks import group_norm
+
+_SIDE = 96
+"""Pixels of the faces that LipGAN's judge sees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +64,41 @@ class PatchDiscriminator(nn.Module):
             if isinstance(layer, nn.LeakyReLU):
                 seen.append(out)
         return out, seen
+
+
+class LipGANJudge(nn.Module):
+    """How far a face is from a sound.
+
+    Source: ``discriminator.py`` of github.com/Rudrabha/LipGAN (branch ``fully_pythonic``).
+
+    Args:
+        divide: Channels of all layers are divided by this.
+    """
+
+    def __init__(self, divide: int = 1) -> None:
+        super().__init__()
+        a, b, c, d, e = (w // divide for w in (32, 64, 128, 256, 512))
+        self.face = nn.Sequential(
+            *_judged(3, b, 7, 2), *_judged(b, c, 5, 2), *_judged(c, d, 3, 2),
+            *_judged(d, e, 3, 2), *_judged(e, e, 3, 2), nn.Conv2d(e, e, 3),
+        )  # fmt: skip
+        self.sound = nn.Sequential(
+            *_judged(1, a, 3, 1), *_judged(a, b, 3, 3), *_judged(b, c, 3, (3, 1)),
+            *_judged(c, d, 3, 3), *_judged(d, e, 3, 1, pads=False), *_judged(e, e, 1, 1),
+        )  # fmt: skip
+
+    def forward(self, faces: Tensor, mel: Tensor) -> Tensor:
+        """(B, 3, H, W) of 96 pixels or more, and (B, 1, 80, 27) -> (B,) in [0, 2]"""
+        if faces.shape[-1] != _SIDE:
+            faces = F.interpolate(faces, (_SIDE, _SIDE), mode="bilinear", antialias=True)
+        seen = F.normalize(self.face(faces).flatten(1), dim=1)
+        heard = F.normalize(self.sound(mel).flatten(1), dim=1)
+        return (seen - heard).square().sum(1).clamp_min(1e-12).sqrt()
+
+
+def _judged(
+    c: int, out: int, size: int, step: int | tuple[int, int], *, pads: bool = True
+) -> list[nn.Module]:
+    """One group: keras-contrib's instance norm takes all of an item together by default."""
+    padding = size // 2 if pads else 0
+    return [nn.Conv2d(c, out, size, step, padding), nn.GroupNorm(1, out), nn.LeakyReLU(0.2)]

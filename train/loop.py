@@ -92,6 +92,8 @@ class Recipe(ABC):
     learned: dict[str, nn.Module]
     clips: tuple[list[Clip], list[Clip]]
     """What it learns from, and what is kept out."""
+    half: bool = True
+    """Whether weights are kept as float16, which the spreads of batch norms may leave."""
     frozen: tuple[nn.Module, ...] = ()
     """Networks that losses and pictures go through, and that stay as they are."""
 
@@ -338,8 +340,9 @@ class Trainer:
         }
         kind = self.recipe.kind
         save_network(
-            self.folder.path / f"{kind}.safetensors", self.average, kind=kind, record=record
-        )
+            self.folder.path / f"{kind}.safetensors", self.average, kind=kind, record=record,
+            half=self.recipe.half,
+        )  # fmt: skip
 
     def _load(self) -> None:
         state = self.folder.read_checkpoint()

@@ -26,9 +26,11 @@ def tables(manifest: Path, out: Path, cache: Path | None, as_json: bool, debug: 
     """Make the tables of a MANIFEST as Markdown, CSV and HTML: own sound, another's, silence.
 
     MANIFEST is YAML: clips:, a list of {plate, dialogue, offset_frames, crossed, speaker}, and
-    seconds, renderers and tables (of 2 to 5) for all; paths count from the file. Methods are the
-    original picture, a still mouth, ours by each renderer, and Wav2Lip where its weights were
-    imported.
+    seconds, renderers, baselines and tables (of 2 to 5) for all; paths count from the file.
+    Methods are the original picture, a still mouth, ours by each renderer, and those of others
+    that have weights: yousaidthat, lipgan, wav2lip, wav2lip_768, wav2lip_tecogan, wav2lip_gpen.
+    Weights come from `lipcore weights import`, or are trained: baselines: {wav2lip_768: FILE}.
+    Rows without are named below the tables, with what they lack.
 
     Tables 4 and 5 compare variants of the paper's own path, each by a set of weights, by a run of
     `lipcore train`, or by a row of `lipcore train ablate`:

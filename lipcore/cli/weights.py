@@ -29,7 +29,8 @@ def import_file(kind: str, file: Path, out: Path | None, debug: bool) -> None:
     """Check FILE against the layout of KIND and keep it as safetensors.
 
     Names and shapes must all be those of the published network. Files that hold code are
-    refused: nothing of them is run.
+    refused: nothing of them is run. Files of PyTorch and safetensors are read; lipgan also from
+    Keras (.h5, needs h5py: pip install 'lipcore[baselines]'), yousaidthat from MATLAB (.mat).
     """
     from lipcore.models.published.importing import import_weights
 
@@ -59,4 +60,4 @@ def list_kinds(as_json: bool, debug: bool) -> None:
     for kind, record in found.items():
         about = PUBLISHED[kind]
         state = "not imported" if record is None else f"imported, sha256 {record['sha256'][:12]}"
-        click.echo(f"{kind:13} {state:30} {about.purpose}; from {about.file}")
+        click.echo(f"{kind:18} {state:30} {about.purpose}; from {about.file}")

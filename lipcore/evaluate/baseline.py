@@ -1,119 +1,120 @@
-"""Wav2Lip as its authors run it, on our readers and writers: the baseline of the tables."""
+"""The common half of the baselines: frames in, boxes with new faces out, written without loss."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-import torch
 
 from lipcore.errors import NoFaceError
 from lipcore.media.color import ColorTransform
 from lipcore.media.plate import Plate
 from lipcore.media.writers import open_writer
-from lipcore.models.mel import MelConfig, MelFrontEnd
-from lipcore.models.published.wav2lip import MEL_STEPS, SIDE, Wav2Lip
 from lipcore.tracking.networks import Picture
 from lipcore.types import Dialogue, FaceTrack, FloatArray, Frame, FrameRange
 
-_STEPS_A_SECOND = 80
-_BELOW_PX = 10
-"""What the published inference adds below the face's box."""
-_SMOOTHED = 5
+Box = tuple[int, int, int, int]
+"""Whole pixels x0, y0, x1, y1."""
+Draw = Callable[[int, Picture], tuple[Box, Picture]]
+"""Place of a frame in the shot, and the frame, display-referred -> where it is changed, and what
+stands there now. Called for one frame after another."""
 
 
-def render_wav2lip(
-    plate: Plate, track: FaceTrack, dialogue: Dialogue, out: Path, network: Wav2Lip, *, key: str
+@dataclass(frozen=True, slots=True, eq=False)
+class BaselineShot:
+    """What a baseline draws."""
+
+    plate: Plate
+    track: FaceTrack
+    """Of the face, over the frames to draw."""
+    dialogue: Dialogue
+    """At 16 kHz, from the first of these frames."""
+    color: ColorTransform
+
+    @property
+    def rate(self) -> float:
+        """Frames a second."""
+        return float(self.plate.info.rate)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the picture."""
+        display = self.plate.info.display
+        return display.width, display.height
+
+    def picture(self, number: int) -> Picture:
+        """``(height, width, 3)`` uint8, red first: a frame as detectors see it."""
+        return self.color.tracking_picture(self.plate.read(number).rgb)
+
+
+Method = Callable[[BaselineShot], Draw]
+"""A baseline: called once a shot."""
+
+
+def render_baseline(
+    plate: Plate, track: FaceTrack, dialogue: Dialogue, out: Path, method: Method, *, key: str
 ) -> None:
-    """Draw a shot with Wav2Lip at 96 pixels and write it without loss.
-
-    As published: the face's box with 10 pixels more below, the mean of five boxes, the frame
-    itself as the reference, the new face resized into the box, edges and all. The box is that of
-    our face mesh, where the authors take S3FD's.
+    """Draw a shot with a baseline and write it without loss.
 
     Args:
-        plate: Without faces to lose: see below.
+        plate: The plate.
         track: Of the face, over the frames to draw.
         dialogue: At 16 kHz, from the first of these frames.
         out: A ``.mkv`` to write.
-        network: With imported weights.
+        method: What draws.
         key: Of what the pixels depend on.
 
     Raises:
-        NoFaceError: A frame shows no face: the published inference stops there.
+        NoFaceError: A frame shows no face: the published inferences stop there, or leave the
+            frame out.
         MediaError, OutputError: As reading and writing raise.
     """
     frames, color = track.frames, ColorTransform.of_plate(plate)
     absent = [n for n, there in zip(frames, track.present, strict=True) if not there]
     if absent:
         raise NoFaceError(
-            f"Wav2Lip needs a face in each frame; {absent[0]} shows none",
+            f"the baselines need a face in each frame; {absent[0]} shows none",
             hint="Leave such frames out.", frame=absent[0],
         )
-    display = plate.info.display
-    boxes = face_boxes(track, display.width, display.height)
-    heard = mel_windows(dialogue, len(frames), float(plate.info.rate))
+    draw = method(BaselineShot(plate, track, dialogue, color))
     with open_writer(
         out, plate.info, frames=frames, parameter_hash=key, deliver="video", overwrite=True
     ) as writer:
         for i, frame in enumerate(plate.stream(frames)):
+            (x0, y0, x1, y1), new = draw(i, color.tracking_picture(frame.rgb))
             if writer.finished(frame.number):
                 continue
-            x0, y0, x1, y1 = (int(v) for v in boxes[i])
-            shown = color.tracking_picture(frame.rgb)
-            face = cv2.resize(shown[y0:y1, x0:x1], (SIDE, SIDE)).astype(np.uint8)
-            new = cv2.resize(draw_face(network, face, heard[i]), (x1 - x0, y1 - y0))
             rgb = frame.rgb.copy()
             rgb[y0:y1, x0:x1] = color.from_display(new.astype(np.float32) / 255)
             writer.write(Frame(frame.number, rgb, frame.window, frame.native), None)
 
 
-@torch.no_grad()
-def draw_face(network: Wav2Lip, face: Picture, mel: FloatArray) -> Picture:
-    """One face.
+def face_boxes(
+    track: FaceTrack, size: tuple[int, int], *, below: int = 0, smoothed: int = 1
+) -> FloatArray:
+    """Boxes of the face mesh.
 
     Args:
-        network: The generator.
-        face: ``(96, 96, 3)`` uint8, red first.
-        mel: ``(80, 16)``.
+        track: Of the face; it is in each frame.
+        size: Width and height of the picture.
+        below: Pixels that are added below.
+        smoothed: Each box is the mean of this many, from its own on.
 
     Returns:
-        ``(96, 96, 3)`` uint8, red first.
+        ``(N, 4)`` whole pixels x0, y0, x1, y1 inside the picture.
     """
-    seen = torch.from_numpy(face[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255
-    half = seen.clone()
-    half[:, :, SIDE // 2 :] = 0
-    new = network(torch.from_numpy(mel)[None, None], torch.cat([half, seen], dim=1))
-    picture: Picture = (new[0].permute(1, 2, 0).numpy()[..., ::-1] * 255).astype(np.uint8)
-    return picture
-
-
-def face_boxes(track: FaceTrack, width: int, height: int) -> FloatArray:
-    """``(N, 4)`` whole pixels x0, y0, x1, y1 inside the picture, each the mean of five."""
     points = track.landmarks[:, :468, :2]
     low, high = points.min(axis=1), points.max(axis=1)
     rows = np.concatenate([low, high], axis=1)
-    rows[:, 3] += _BELOW_PX
-    top = np.array([width, height, width, height], np.float32)
+    rows[:, 3] += below
+    top = np.array([*size, *size], np.float32)
     rows = np.clip(rows, 0, top).astype(np.int64)
-    last = len(rows) - _SMOOTHED
-    means = [rows[max(0, min(i, last)) :][:_SMOOTHED].mean(axis=0) for i in range(len(rows))]
+    last = len(rows) - smoothed
+    means = [rows[max(0, min(i, last)) :][:smoothed].mean(axis=0) for i in range(len(rows))]
     out: FloatArray = np.stack(means).astype(np.int64).astype(np.float32)
     return out
-
-
-@torch.no_grad()
-def mel_windows(dialogue: Dialogue, count: int, rate: float) -> FloatArray:
-    """``(count, 80, 16)`` mel steps, 80 a second, that each frame hears."""
-    front = MelFrontEnd(MelConfig(hop=dialogue.sample_rate_hz // _STEPS_A_SECOND))
-    steps = front(torch.from_numpy(np.ascontiguousarray(dialogue.samples))[None])[0].numpy()
-    missing = max(0, MEL_STEPS - steps.shape[1])
-    steps = np.pad(steps, ((0, 0), (0, missing)), constant_values=-front.config.max_abs)
-    last = steps.shape[1] - MEL_STEPS
-    starts = [min(int(i * _STEPS_A_SECOND / rate), last) for i in range(count)]
-    windows: FloatArray = np.stack([steps[:, s : s + MEL_STEPS] for s in starts])
-    return windows
 
 
 def first_frames(plate: Plate, count: int) -> FrameRange:

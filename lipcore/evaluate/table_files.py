@@ -6,10 +6,11 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from lipcore.evaluate.baselines import absent_baselines
 from lipcore.evaluate.look import CROP_PX
 from lipcore.evaluate.offset import OffsetJudge
 from lipcore.evaluate.table import number
-from lipcore.evaluate.tables import Table, TableSet, published_hashes
+from lipcore.evaluate.tables import Table, TableSet, all_hashes
 from lipcore.evaluate.variants import find_variant, variant_line
 from lipcore.media.output_files import appearing
 from lipcore.models.checkpoint import hash_file
@@ -26,7 +27,7 @@ def protocol_of(given: TableSet) -> list[str]:
     Raises:
         WeightsError: A variant's networks are absent or damaged.
     """
-    told = ", ".join(f"{kind} {sha256[:12]}" for kind, sha256 in published_hashes().items())
+    told = ", ".join(f"{kind} {sha256[:12]}" for kind, sha256 in all_hashes(given).items())
     own = find_weights("base")
     ours = ", ".join(f"{kind} {hash_file(own.file(kind))[:12]}" for kind in own.kinds())
     lines = [
@@ -38,6 +39,11 @@ def protocol_of(given: TableSet) -> list[str]:
     ]
     lines += [f"Variant {variant_line(find_variant(v))}." for v in given.variants]
     return lines
+
+
+def absence_of(given: TableSet) -> list[str]:
+    """A line for each method of others that is not in the tables, and why."""
+    return [f"Left out: {one.title}: {one.why}." for one in absent_baselines(given.baselines)]
 
 
 def table_markdown(table: Table) -> str:
@@ -56,9 +62,10 @@ def write_tables(tables: Sequence[Table], given: TableSet, folder: Path) -> list
         OutputError: A file cannot be written.
     """
     protocol = protocol_of(given)
+    absence = absence_of(given)
     paths = [folder / f"tables.{suffix}" for suffix in ("md", "csv", "html")]
     with appearing(paths[0]) as temporary:
-        text = "\n\n".join([*map(table_markdown, tables), *protocol]) + "\n"
+        text = "\n\n".join([*map(table_markdown, tables), *protocol, *absence]) + "\n"
         temporary.write_text(text, encoding="utf-8")
     with appearing(paths[1]) as temporary, temporary.open("w", newline="", encoding="utf-8") as f:
         rows = csv.writer(f)
@@ -78,6 +85,7 @@ def write_tables(tables: Sequence[Table], given: TableSet, folder: Path) -> list
             body = [[n, *map(number, values), better] for n, better, values in table.rows]
             body += [[name, *map(str, values), better] for name, values, better in _counts(table)]
             parts += [heading(table.title), html_table(["figure", *table.methods, "better"], body)]
+        parts += [paragraph(line, soft=True) for line in absence]
         temporary.write_text(page("Evaluation", *parts, style=_STYLE), encoding="utf-8")
     return paths
 

@@ -1,4 +1,4 @@
-"""The tables of the paper on a set of clips: originals, a still mouth, ours and Wav2Lip, all on one
+"""The tables of the paper on a set of clips: originals, a still mouth, ours and others', all on one
 protocol; every single evaluation is kept, so that a run that was stopped goes on."""
 
 from __future__ import annotations
@@ -7,8 +7,8 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -20,9 +20,10 @@ from lipcore.analysis import cover, find_tracks
 from lipcore.cache import Cache, make_key
 from lipcore.config import load_config
 from lipcore.errors import ConfigError, LipcoreError, MediaNotFoundError
-from lipcore.evaluate.baseline import first_frames, render_wav2lip
+from lipcore.evaluate.baseline import first_frames, render_baseline
+from lipcore.evaluate.baselines import Baseline, baseline_hashes, find_baselines
 from lipcore.evaluate.compare import evaluate_render
-from lipcore.evaluate.judges import JUDGES, Judge
+from lipcore.evaluate.judges import JUDGES
 from lipcore.evaluate.offset import OffsetJudge
 from lipcore.evaluate.said import SaidBy
 from lipcore.evaluate.table import evaluation_facts
@@ -41,7 +42,6 @@ from lipcore.media.output_files import appearing, output_error
 from lipcore.media.plate import open_plate
 from lipcore.models.checkpoint import hash_file
 from lipcore.models.published.importing import list_imported
-from lipcore.models.published.wav2lip import Wav2Lip
 from lipcore.pipeline import render_shot
 from lipcore.shot import RenderConfig, Shot, Synthesis
 from lipcore.tracking.speakers import select_speaker
@@ -90,6 +90,9 @@ class TableSet:
     """Of each clip, from its beginning."""
     renderers: tuple[Synthesis, ...] = ("shot",)
     """Of ours."""
+    baselines: dict[str, Path] = field(default_factory=dict)
+    """Weights of baselines that ``lipcore train`` made, by the row's name, such as
+    ``wav2lip_768``; rows without take imported ones."""
     variants: tuple[Variant, ...] = ()
     """Rows of Tables 4 and 5; without them there are no such tables."""
     tables: tuple[Literal[2, 3, 4, 5], ...] = (2, 3, 4, 5)
@@ -155,8 +158,11 @@ def read_set(path: Path) -> TableSet:
                     hint="Paths count from the manifest.",
                 )
         clips.append(TableClip(found[0], found[1], clip.offset_frames, found[2], clip.speaker))
+    trained = {name: folder / file for name, file in given.baselines.items()}
     variants = tuple(place_variant(variant, folder) for variant in given.variants)
-    return TableSet(tuple(clips), given.seconds, given.renderers, variants, given.tables)
+    return TableSet(
+        tuple(clips), given.seconds, given.renderers, trained, variants, given.tables
+    )
 
 
 def run_tables(
@@ -179,18 +185,19 @@ def run_tables(
         log: Told of methods left out, and of failures.
 
     Raises:
+        ConfigError, WeightsError: A baseline's weights do not fit: see ``find_baselines``.
         OutputError: The folder cannot be written.
     """
-    wav2lip = Judge.find("wav2lip")
+    ready, absent = find_baselines(given.baselines)
     variants = {v.name: find_variant(v) for v in given.variants}
     methods = {
-        c: list(_methods(c, given, wav2lip))
+        c: list(_methods(c, given, ready))
         for c, table in _TABLE_OF.items()
         if table in given.tables
         and (c not in _TABLES or any(v.table == table for v in given.variants))
     }
-    if wav2lip.network is None:
-        log("Wav2Lip is left out: its weights were not imported (lipcore weights import wav2lip)")
+    for one in absent:
+        log(f"{one.title} is left out: {one.why}")
     runs = [
         Run(i, condition, method)
         for i in range(len(given.clips))
@@ -202,8 +209,8 @@ def run_tables(
     except OSError as error:
         raise output_error(error, folder) from error
     bench = _Bench(
-        given, folder, cache, cache_folder, wav2lip, published_hashes(), hash_of_weights("base"),
-        variants,
+        given, folder, cache, cache_folder, {one.title: one for one in ready},
+        published_hashes(), hash_of_weights("base"), variants,
     )
     found: dict[Run, dict[str, Any] | None] = {}
     for done, run in enumerate(runs, 1):
@@ -217,9 +224,14 @@ def run_tables(
 
 
 def published_hashes() -> dict[str, str]:
-    """Of the published weights that figures and baselines take, those that were imported."""
+    """Of the published weights that figures take, those that were imported."""
     found = list_imported()
-    return {k: r["sha256"] for k in (*JUDGES, "wav2lip") if (r := found[k]) is not None}
+    return {k: r["sha256"] for k in JUDGES if (r := found[k]) is not None}
+
+
+def all_hashes(given: TableSet) -> dict[str, str]:
+    """Of all weights of others that figures and baselines take."""
+    return published_hashes() | baseline_hashes(given.baselines)
 
 
 def hash_of_weights(name: str) -> str:
@@ -234,7 +246,7 @@ def hash_of_weights(name: str) -> str:
     return make_key([(f.name, hash_file(f)) for f in files], OffsetJudge().digest)
 
 
-def _methods(condition: str, given: TableSet, wav2lip: Judge) -> Iterator[str]:
+def _methods(condition: str, given: TableSet, ready: Sequence[Baseline]) -> Iterator[str]:
     if condition in _TABLES:
         yield "ground truth"
         yield from (v.name for v in given.variants if v.table == _TABLES[condition])
@@ -243,8 +255,7 @@ def _methods(condition: str, given: TableSet, wav2lip: Judge) -> Iterator[str]:
     if condition != "silent":
         yield "still mouth"
     yield from (f"ours, {renderer}" for renderer in given.renderers)
-    if wav2lip.network is not None:
-        yield "Wav2Lip 96" + ("" if wav2lip.official else ", other weights")
+    yield from (one.title for one in ready)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,9 +264,10 @@ class _Bench:
     folder: Path
     cache: Cache
     cache_folder: Path | None
-    wav2lip: Judge
+    baselines: Mapping[str, Baseline]
+    """By their titles."""
     weights: dict[str, str]
-    """Hashes of the published weights that take part."""
+    """Hashes of the published weights that figures take."""
     own_weights: str
     """Hash of those that ours renders with, and that judge."""
     variants: Mapping[str, FoundVariant]
@@ -267,10 +279,12 @@ class _Bench:
             run = Run(run.clip, "own", run.method)  # one serves every table
         clip = self.given.clips[run.clip]
         dialogue, offset = self._sound(run, clip)
+        baseline = self.baselines.get(run.method)
         key = make_key(
             _VERSION, __version__, run.method, run.condition, self.given.seconds, offset,
             *(_identity(p) for p in (clip.plate, dialogue)), clip.speaker, self.weights,
             self.own_weights, self._said_by(run),
+            {} if baseline is None else dict(baseline.weights),
             *(variant.key if (variant := self._variant(run)) is not None else ()),
         )  # fmt: skip
         name = f"{run.clip + 1:02}_{run.condition}_{_file_name(run.method)}"
@@ -334,7 +348,7 @@ class _Bench:
             most = max(1, round(self.given.seconds * float(plate.info.rate)))
             frames = first_frames(plate, most)
             variant = self._variant(run)
-            if run.method.startswith("Wav2Lip") if variant is None else variant.hears:
+            if run.method in self.baselines if variant is None else variant.hears:
                 tracks, _, _ = find_tracks(
                     plate, frames, color=ColorTransform.of_plate(plate), cache=self.cache,
                     progress=lambda *_: None,
@@ -347,8 +361,8 @@ class _Bench:
                 if variant is not None:
                     render_heard(plate, track, sound, out, HeardVariant(variant), key=key)
                     return out
-                assert isinstance(self.wav2lip.network, Wav2Lip)
-                render_wav2lip(plate, track, sound, out, self.wav2lip.network, key=key)
+                method = self.baselines[run.method].method
+                render_baseline(plate, track, sound, out, method, key=key)
                 return out
         shot = Shot(clip.plate, dialogue, frames=frames, speaker=clip.speaker)
         if variant is not None:

@@ -36,6 +36,12 @@ _NETWORKS: dict[str, tuple[str, str, str]] = {
     "refiner": ("lipcore.models.refiner", "RefinerConfig", "Refiner"),
     "speech": ("lipcore.models.speech_encoder", "SpeechEncoderConfig", "SpeechEncoder"),
     "inner_mouth": ("lipcore.models.inner_mouth", "InnerMouthConfig", "InnerMouth"),
+    "wav2lip": ("lipcore.models.published.wav2lip", "Wav2LipConfig", "Wav2Lip"),
+    "lip_expert": ("lipcore.models.published.wav2lip", "LipExpertConfig", "LipExpert"),
+    "lipgan": ("lipcore.models.published.lipgan", "LipGANConfig", "LipGAN"),
+    "yousaidthat": (
+        "lipcore.models.published.yousaidthat", "YouSaidThatConfig", "YouSaidThat"
+    ),
 }
 
 _LARGEST_SETTING = 1 << 16

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from lipcore.cache import Cache
 from lipcore.errors import ConfigError, MediaNotFoundError, OutputError
@@ -17,8 +18,13 @@ from lipcore.evaluate.compare import Evaluation
 from lipcore.evaluate.figures import Figure
 from lipcore.evaluate.table_files import write_tables
 from lipcore.evaluate.tables import Table, read_set, run_tables
+from lipcore.models.checkpoint import save_network
+from lipcore.models.published.gpen import GPEN
 from lipcore.models.published.importing import import_weights
-from lipcore.models.published.wav2lip import Wav2Lip
+from lipcore.models.published.lipgan import LipGAN, LipGANConfig
+from lipcore.models.published.tecogan import TecoGAN
+from lipcore.models.published.wav2lip import Wav2Lip, Wav2LipConfig
+from lipcore.models.published.yousaidthat import YouSaidThat, YouSaidThatConfig
 from lipcore.types import FrameRange
 
 
@@ -85,6 +91,7 @@ def test_the_tables_of_a_clip(
 
     paths = write_tables(found, given, out)
     text = paths[0].read_text("utf-8")
+    assert "Left out: LipGAN: no weights (lipcore weights import lipgan FILE" in text
     assert "| figure | ground truth | still mouth | ours, shot | Wav2Lip 96 | better |" in text
     assert "Protocol: 1 clips, the first 0.25 s" in text and text.count("clips that failed") == 3
     with paths[1].open(encoding="utf-8") as file:
@@ -104,6 +111,45 @@ def test_the_tables_of_a_clip(
     for one, other in zip(again, found, strict=True):
         for (a, _, x), (b, _, y) in zip(one.rows, other.rows, strict=True):
             assert a == b and np.allclose(x, y, equal_nan=True)
+
+
+@pytest.mark.slow
+def test_every_row_of_others_runs(
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On silence, with weights that learnt nothing: all rows render, and are evaluated."""
+    monkeypatch.setenv("LIPCORE_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setattr(module, "CONDITIONS", {"silent": "Table 3: silence"})
+    torch.manual_seed(0)
+    torch.save(TecoGAN().state_dict(), tmp_path / "t.pth")
+    torch.save(GPEN().state_dict(), tmp_path / "g.pth")
+    import_weights("tecogan", tmp_path / "t.pth")
+    import_weights("gpen", tmp_path / "g.pth")
+    networks: dict[str, tuple[str, nn.Module]] = {
+        "wav2lip": ("wav2lip", Wav2Lip(Wav2LipConfig(divide=16))),
+        "wav2lip_768": ("wav2lip", Wav2Lip(Wav2LipConfig(768, 16))),
+        "lipgan": ("lipgan", LipGAN(LipGANConfig(divide=16))),
+        "yousaidthat": ("yousaidthat", YouSaidThat(YouSaidThatConfig(divide=16))),
+    }
+    for name, (kind, network) in networks.items():
+        save_network(tmp_path / f"{name}.safetensors", network, kind=kind, record={})
+    given = read_set(manifest(tmp_path, json.dumps({
+        "seconds": 0.09, "baselines": {name: f"{name}.safetensors" for name in networks},
+        "clips": [{"plate": str(portrait_plate), "dialogue": str(spoken_line),
+                   "crossed": str(spoken_line)}],
+    })))  # fmt: skip
+    told: list[str] = []
+    out, cache = tmp_path / "tables", tmp_path / "cache"
+    (table,) = run_tables(given, out, cache=Cache(cache), cache_folder=cache, log=told.append)
+    assert table.methods == (
+        "paste-original", "ours, shot", "You said that?, trained here", "LipGAN, trained here",
+        "Wav2Lip 96, trained here", "Wav2Lip 768, trained here",
+        "Wav2Lip 96 + TecoGAN, trained here", "Wav2Lip 96 + GPEN, trained here",
+    )
+    assert table.failures == (0,) * 8, told
+    text = write_tables([table], given, out)[0].read_text("utf-8")
+    assert "Left out" not in text and "wav2lip_768 (wav2lip_768.safetensors)" in text
+    assert (out / "01_silent_You-said-that-_trained-here.mkv").is_file()
 
 
 def test_a_damaged_evaluation_is_made_again_and_whole_ones_are_kept(
@@ -150,5 +196,5 @@ def test_what_fails_is_counted_and_said(tmp_path: Path, monkeypatch: pytest.Monk
         given, tmp_path / "out", cache=Cache(tmp_path / "cache"), log=told.append
     )
     assert [t.failures for t in found] == [(1, 1, 1), (1, 1, 1), (1, 1)]
-    assert all(t.rows == () for t in found) and len(told) == 9
-    assert "Wav2Lip is left out" in told[0]
+    assert all(t.rows == () for t in found) and len(told) == 6 + 8
+    assert "Wav2Lip 96 is left out: no weights (lipcore weights import wav2lip FILE" in told[2]

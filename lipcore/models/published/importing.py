@@ -20,6 +20,7 @@ from lipcore.errors import (
 )
 from lipcore.media.output_files import output_error
 from lipcore.models.checkpoint import hash_file, load_header, load_tensors, save_tensors
+from lipcore.models.published.foreign_files import read_keras, read_matconvnet
 from lipcore.models.published.registry import PUBLISHED, PublishedNetwork
 
 _COUNTER = "num_batches_tracked"
@@ -64,12 +65,13 @@ def import_weights(kind: str, file: Path, out: Path | None = None) -> tuple[Path
     Raises:
         ConfigError: An unknown kind.
         WeightsNotFoundError: No such file.
+        DependencyError: A package that reads the kind's files is absent.
         WeightsUnreadableError: It is damaged, or holds code.
         WeightsVersionError: Names or shapes are not those of the kind.
         OutputError: The result cannot be written.
     """
     published = find_published(kind)
-    tensors = _fit(published, _read(file), file)
+    tensors = _fit(published, _read(published, file), file)
     sha256 = hash_file(file)
     record = {
         "source": file.name, "sha256": sha256,
@@ -135,7 +137,7 @@ def build_published(published: PublishedNetwork) -> nn.Module:
     return network
 
 
-def _read(file: Path) -> Mapping[str, Any]:
+def _read(published: PublishedNetwork, file: Path) -> Mapping[str, Any]:
     """What is in a file, without running anything that it holds."""
     if not file.is_file():
         raise WeightsNotFoundError(
@@ -149,8 +151,10 @@ def _read(file: Path) -> Mapping[str, Any]:
             return dict(load_file(file))
         except (SafetensorError, OSError, ValueError) as error:
             raise _unreadable(file, str(error)) from error
-    if file.suffix in (".h5", ".hdf5"):
-        raise _unreadable(file, "a file of Keras")
+    if published.format != "torch":
+        return _convert(published, file)
+    if file.suffix in (".h5", ".hdf5", ".mat"):
+        raise _unreadable(file, "a file of Keras or MATLAB")
     try:
         held = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -167,6 +171,22 @@ def _read(file: Path) -> Mapping[str, Any]:
     if not isinstance(held, Mapping):
         raise _unreadable(file, f"it holds a {type(held).__name__}")
     return held
+
+
+def _convert(published: PublishedNetwork, file: Path) -> dict[str, Tensor]:
+    """Tensors from a file that another framework wrote."""
+    module = importlib.import_module(f"lipcore.models.published.{published.module}")
+    held = read_keras(file) if published.format == "keras" else read_matconvnet(file)
+    try:
+        tensors: dict[str, Tensor] = getattr(module, f"from_{published.format}")(
+            held, build_published(published)
+        )
+    except WeightsVersionError as error:
+        raise WeightsVersionError(
+            f"{file} does not have the layout of {published.kind}: {error}", hint=error.hint,
+            path=str(file),
+        ) from error
+    return tensors
 
 
 def _unreadable(file: Path, why: str) -> WeightsUnreadableError:

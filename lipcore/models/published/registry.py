@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,11 @@ class PublishedNetwork:
     """Name of the module's table of other names, where the file has such."""
     leaves_out: tuple[str, ...] = ()
     """Beginnings of names that belong to training."""
+    format: Literal["torch", "keras", "matconvnet"] = "torch"
+    """What wrote the published file; other than ``torch``, the module has a ``from_FORMAT``."""
 
 
-_UNASKED = "(nothing here asks for it yet)"
+_OWN_SCRIPTS = "no figure or row asks for it: for scripts, through load_published"
 
 PUBLISHED = {
     one.kind: one
@@ -39,8 +41,8 @@ PUBLISHED = {
             "syncnet", "syncnet_v2.model", "LSE-C and LSE-D", "syncnet", "SyncNet"
         ),
         PublishedNetwork(
-            "s3fd", "s3fd-619a316812.pth", f"face boxes {_UNASKED}", "s3fd", "S3FD",
-            sha256="619a316812",
+            "s3fd", "s3fd-619a316812.pth", f"face boxes ({_OWN_SCRIPTS})", "s3fd",
+            "S3FD", sha256="619a316812",
         ),
         PublishedNetwork(
             "s3fd-syncnet", "sfd_face.pth", "the face boxes under LSE-C and LSE-D", "s3fd", "S3FD",
@@ -68,18 +70,36 @@ PUBLISHED = {
             "LPIPSHeads", (("channels", (64, 128, 256, 512, 512)),),
         ),
         PublishedNetwork(
-            "wav2lip", "wav2lip.pth or wav2lip_gan.pth", "the baseline", "wav2lip", "Wav2Lip"
+            "wav2lip", "wav2lip.pth or wav2lip_gan.pth", "the rows Wav2Lip of the tables",
+            "wav2lip", "Wav2Lip",
         ),
         PublishedNetwork(
-            "taming", "the faceshq or imagenet_f16_1024 checkpoint", f"a first stage {_UNASKED}",
-            "taming", "TamingVQGAN", leaves_out=("loss.",),
+            "lip-expert", "lipsync_expert.pth", "teaches Wav2Lip in `lipcore train wav2lip_...`",
+            "wav2lip", "LipExpert",
         ),
         PublishedNetwork(
-            "tecogan", "TecoGAN_BD_iter500000.pth", f"super-resolution {_UNASKED}", "tecogan",
-            "TecoGAN",
+            "lipgan", "lipgan_residual_mel.h5", "the row LipGAN of the tables", "lipgan", "LipGAN",
+            format="keras",
         ),
         PublishedNetwork(
-            "gpen", "GPEN-BFR-512.pth", f"face restoration {_UNASKED}", "gpen", "GPEN",
+            "yousaidthat", "v201.mat", "the row You said that? of the tables", "yousaidthat",
+            "YouSaidThat", format="matconvnet",
+        ),
+        PublishedNetwork(
+            "yousaidthat-deblur", "v114.mat", "sharpens the row You said that?", "yousaidthat",
+            "YouSaidThatDeblur", format="matconvnet",
+        ),
+        PublishedNetwork(
+            "taming", "the faceshq or imagenet_f16_1024 checkpoint",
+            f"a first stage ({_OWN_SCRIPTS})", "taming", "TamingVQGAN",
+            leaves_out=("loss.",),
+        ),
+        PublishedNetwork(
+            "tecogan", "TecoGAN_BD_iter500000.pth", "the row Wav2Lip + TecoGAN of the tables",
+            "tecogan", "TecoGAN",
+        ),
+        PublishedNetwork(
+            "gpen", "GPEN-BFR-512.pth", "the row Wav2Lip + GPEN of the tables", "gpen", "GPEN",
             (("size", 512),),
         ),
     )

@@ -1,14 +1,43 @@
-"""Wav2Lip's generator, the baseline."""
+"""Wav2Lip's generator, a baseline, and the expert that teaches it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-SIDE = 96
-"""Pixels of a face's side."""
+from lipcore.models.published.face_sizes import SIDE, check_sizes
+
 MEL_STEPS = 16
 """Mel steps a frame hears, at 80 a second."""
+RUN = 5
+"""Frames that the expert judges together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wav2LipConfig:
+    """Sizes; the defaults are the published ones."""
+
+    size: int = SIDE
+    """Pixels of a face's side: 96, or 96 doubled so and so often; 768 in the paper's tables."""
+    divide: int = 1
+    """Channels of all layers are divided by this."""
+
+    def __post_init__(self) -> None:
+        check_sizes(self.size, self.divide)
+
+
+@dataclass(frozen=True, slots=True)
+class LipExpertConfig:
+    """Sizes; the default is the published one."""
+
+    divide: int = 1
+    """Channels of all layers are divided by this."""
+
+    def __post_init__(self) -> None:
+        check_sizes(SIDE, self.divide)
 
 
 class _Unit(nn.Module):
@@ -38,6 +67,17 @@ def _larger(c: int, out: int) -> _Unit:
     return _Unit(nn.ConvTranspose2d(c, out, 3, 2, 1, output_padding=1))
 
 
+def _hearing(divide: int, passing: int) -> nn.Sequential:
+    """(B, 1, 80, 16) -> (B, 512, 1, 1); ``passing`` units of 256 channels follow the first."""
+    a, b, c, d, e = (w // divide for w in (32, 64, 128, 256, 512))
+    return nn.Sequential(
+        _conv(1, a), _same(a), _same(a), _conv(a, b, step=(3, 1)), _same(b), _same(b),
+        _conv(b, c, step=3), _same(c), _same(c), _conv(c, d, step=(3, 2)),
+        *(_same(d) for _ in range(passing)),
+        _conv(d, e, padding=0), _conv(e, e, size=1, padding=0),
+    )  # fmt: skip
+
+
 class Wav2Lip(nn.Module):
     """Half a face, a reference and sound to a face.
 
@@ -45,53 +85,56 @@ class Wav2Lip(nn.Module):
     ``models/wav2lip.py`` of github.com/Rudrabha/Wav2Lip, stored under ``state_dict`` with the
     prefix ``module.``.
 
+    Faces larger than 96 pixels, which the authors do not publish, get for each doubling one level
+    more at the fine end, as wide as the finest published one on either side; what is below is the
+    published network.
+
     Source: Prajwal et al., *A Lip Sync Expert Is All You Need*, 2020.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, config: Wav2LipConfig | None = None) -> None:
         super().__init__()
-        one = {"size": 1, "padding": 0}
+        self.config = config or Wav2LipConfig()
+        doublings = check_sizes(self.config.size, self.config.divide)
+        a, b, c, d, e, f = (w // self.config.divide for w in (16, 32, 64, 128, 256, 512))
+        wide = 384 // self.config.divide
         self.face_encoder_blocks = nn.ModuleList(
             nn.Sequential(*units) for units in (
-                (_conv(6, 16, 7, padding=3),),
-                (_conv(16, 32, step=2), _same(32), _same(32)),
-                (_conv(32, 64, step=2), _same(64), _same(64), _same(64)),
-                (_conv(64, 128, step=2), _same(128), _same(128)),
-                (_conv(128, 256, step=2), _same(256), _same(256)),
-                (_conv(256, 512, step=2), _same(512)),
-                (_conv(512, 512, padding=0), _conv(512, 512, **one)),
+                (_conv(6, a, 7, padding=3),),
+                *((_conv(a, a, step=2), _same(a)) for _ in range(doublings)),
+                (_conv(a, b, step=2), _same(b), _same(b)),
+                (_conv(b, c, step=2), _same(c), _same(c), _same(c)),
+                (_conv(c, d, step=2), _same(d), _same(d)),
+                (_conv(d, e, step=2), _same(e), _same(e)),
+                (_conv(e, f, step=2), _same(f)),
+                (_conv(f, f, padding=0), _conv(f, f, size=1, padding=0)),
             )
         )  # fmt: skip
-        self.audio_encoder = nn.Sequential(
-            _conv(1, 32), _same(32), _same(32),
-            _conv(32, 64, step=(3, 1)), _same(64), _same(64),
-            _conv(64, 128, step=3), _same(128), _same(128),
-            _conv(128, 256, step=(3, 2)), _same(256),
-            _conv(256, 512, padding=0), _conv(512, 512, **one),
-        )  # fmt: skip
+        self.audio_encoder = _hearing(self.config.divide, 1)
         self.face_decoder_blocks = nn.ModuleList(
             nn.Sequential(*units) for units in (
-                (_conv(512, 512, **one),),
-                (_Unit(nn.ConvTranspose2d(1024, 512, 3)), _same(512)),
-                (_larger(1024, 512), _same(512), _same(512)),
-                (_larger(768, 384), _same(384), _same(384)),
-                (_larger(512, 256), _same(256), _same(256)),
-                (_larger(320, 128), _same(128), _same(128)),
-                (_larger(160, 64), _same(64), _same(64)),
+                (_conv(f, f, size=1, padding=0),),
+                (_Unit(nn.ConvTranspose2d(2 * f, f, 3)), _same(f)),
+                (_larger(2 * f, f), _same(f), _same(f)),
+                (_larger(f + e, wide), _same(wide), _same(wide)),
+                (_larger(wide + d, e), _same(e), _same(e)),
+                (_larger(e + c, d), _same(d), _same(d)),
+                (_larger(d + b, c), _same(c), _same(c)),
+                *((_larger(c + a, c), _same(c), _same(c)) for _ in range(doublings)),
             )
         )  # fmt: skip
-        self.output_block = nn.Sequential(_conv(80, 32), nn.Conv2d(32, 3, 1), nn.Sigmoid())
+        self.output_block = nn.Sequential(_conv(c + a, b), nn.Conv2d(b, 3, 1), nn.Sigmoid())
 
     def forward(self, mel: Tensor, faces: Tensor) -> Tensor:
         """New faces.
 
         Args:
             mel: (B, 1, 80, 16) in [-4, 4].
-            faces: (B, 6, 96, 96) blue first, 0-1: the face without its lower half, then a
+            faces: (B, 6, size, size) blue first, 0-1: the face without its lower half, then a
                 reference.
 
         Returns:
-            (B, 3, 96, 96) blue first, 0-1.
+            (B, 3, size, size) blue first, 0-1.
         """
         passed, values = [], faces
         for block in self.face_encoder_blocks:
@@ -102,3 +145,45 @@ class Wav2Lip(nn.Module):
             values = torch.cat([block(values), passed.pop()], dim=1)
         out: Tensor = self.output_block(values)
         return out
+
+
+class LipExpert(nn.Module):
+    """Do these five lower halves belong to this sound?
+
+    Layout of ``lipsync_expert.pth``: names and shapes of the class ``SyncNet_color`` in
+    ``models/syncnet.py`` of github.com/Rudrabha/Wav2Lip, stored under ``state_dict``.
+    """
+
+    def __init__(self, config: LipExpertConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or LipExpertConfig()
+        a, b, c, d, e = (w // self.config.divide for w in (32, 64, 128, 256, 512))
+        self.face_encoder = nn.Sequential(
+            _conv(3 * RUN, a, 7, padding=3), _conv(a, b, 5, (1, 2)), _same(b), _same(b),
+            _conv(b, c, step=2), _same(c), _same(c), _same(c), _conv(c, d, step=2), _same(d),
+            _same(d), _conv(d, e, step=2), _same(e), _same(e), _conv(e, e, step=2),
+            _conv(e, e, padding=0), _conv(e, e, size=1, padding=0),
+        )  # fmt: skip
+        self.audio_encoder = _hearing(self.config.divide, 2)
+
+    def forward(self, mel: Tensor, faces: Tensor) -> Tensor:
+        """How well they fit.
+
+        Args:
+            mel: (B, 1, 80, 16) in [-4, 4], from the beginning of the first frame.
+            faces: (B, 5, 3, H, W) whole faces of successive frames, blue first, 0-1; of other
+                than 96 pixels they are resized first.
+
+        Returns:
+            (B,) cosine, 0-1.
+        """
+        batch, _, _, height, width = faces.shape
+        if (height, width) != (SIDE, SIDE):
+            smaller = F.interpolate(
+                faces.flatten(0, 1), size=(SIDE, SIDE), mode="bilinear", antialias=True
+            )
+            faces = smaller.view(batch, RUN, 3, SIDE, SIDE)
+        halves = faces[..., SIDE // 2 :, :].flatten(1, 2)
+        seen = F.normalize(self.face_encoder(halves).flatten(1), dim=1)
+        heard = F.normalize(self.audio_encoder(mel).flatten(1), dim=1)
+        return (seen * heard).sum(1)

@@ -38,6 +38,7 @@ FACES: dict[str, tuple[tuple[int, ...], ...]] = {
     "i3d": ((1, 3, 9, 224, 224),),
     "wav2lip": ((2, 1, 80, 16), (2, 6, 96, 96)),
     "alexnet": ((2, 3, 64, 96),), "vgg16": ((2, 3, 32, 48),),
+    "lip-expert": ((2, 1, 80, 16), (2, 5, 3, 96, 96)),
     "taming": ((1, 3, 32, 48),),
     "tecogan": ((1, 2, 3, 12, 16),),
     "gpen": ((2, 3, 64, 64),),
@@ -47,6 +48,7 @@ OUT = {
     "alexnet": [(2, 64, 15, 23), (2, 192, 7, 11), *[(2, c, 3, 5) for c in (384, 256, 256)]],
     "vgg16": [(2, c, 32 >> i, 48 >> i) for i, c in enumerate((64, 128, 256, 512, 512))],
     "inception": [(2, 2048)], "i3d": [(1, 400)], "wav2lip": [(2, 3, 96, 96)],
+    "lip-expert": [(2,)],
     "taming": [(1, 3, 32, 48)], "tecogan": [(1, 2, 3, 48, 64)], "gpen": [(2, 3, 64, 64)],
 }  # fmt: skip
 # Some names and shapes as the sources state them, and how many tensors there are.
@@ -73,6 +75,10 @@ STATED: dict[str, tuple[int, dict[str, tuple[int, ...]]]] = {
                        "lin4.model.1.weight": (1, 256, 1, 1)}),
     "lpips-vgg": (5, {"lin2.model.1.weight": (1, 256, 1, 1), "lin4.model.1.weight":
                       (1, 512, 1, 1)}),
+    "lip-expert": (217, {"face_encoder.0.conv_block.0.weight": (32, 15, 7, 7),
+                         "face_encoder.1.conv_block.0.weight": (64, 32, 5, 5),
+                         "face_encoder.16.conv_block.0.weight": (512, 512, 1, 1),
+                         "audio_encoder.12.conv_block.0.weight": (512, 256, 3, 3)}),
     "taming": (343, {"encoder.down.4.attn.1.proj_out.weight": (512, 512, 1, 1),
                      "decoder.up.4.attn.2.q.bias": (512,), "quantize.embedding.weight": (1024, 256),
                      "encoder.down.2.block.0.nin_shortcut.weight": (256, 128, 1, 1),
@@ -128,7 +134,9 @@ def test_the_layout_is_the_stated_one(kind: str) -> None:
 
 
 # Heads take features, not pictures: see test_lpips.py.
-@pytest.mark.parametrize("kind", [k for k in PUBLISHED if not k.startswith("lpips-")])
+@pytest.mark.parametrize("kind", [
+    k for k, p in PUBLISHED.items() if p.format == "torch" and not k.startswith("lpips-")
+])
 def test_random_weights_are_imported_and_compute(kind: str, tmp_path: Path) -> None:
     weights = random_weights(kind)
     file = tmp_path / "poids d'été.pth"
@@ -249,6 +257,7 @@ def test_the_command_imports_and_lists(tmp_path: Path, monkeypatch: pytest.Monke
     assert "generator" in listed["sets"]["base"] and "refiner" not in listed["sets"]["base"]
     table = run("list").stdout
     assert "no refiner (`lipcore train refiner_base`)" in table
-    assert "tecogan       imported" in table and "FVD; from rgb_imagenet.pt" in table
+    assert "tecogan            imported" in table and "FVD; from rgb_imagenet.pt" in table
+    assert "nothing here asks" not in table and "for scripts, through load_published" in table
     refused = run("import", "gpen", str(tmp_path / "t.pth"))
     assert refused.returncode == 8 and "GPEN-BFR-512.pth" in refused.stderr
