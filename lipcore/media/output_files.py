@@ -57,6 +57,18 @@ def appearing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def make_parent(path: Path) -> None:
+    """Make the folder in which a file will be written.
+
+    Raises:
+        DiskFullError, OutputNotWritableError: It cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(error, path) from error
+
+
 class FrameLock:
     """A lock on some frames of an output, released by the system when its process ends.
 
