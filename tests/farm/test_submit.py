@@ -84,7 +84,7 @@ def test_a_bundle_runs_and_a_task_that_fails_once_loses_nothing(
     single = studio / "single"
     render_shot(
         Shot(studio / "plate", studio / "line.wav", frames=FrameRange(1001, 1012)),
-        RenderConfig(strength=0.8, offset_frames=1, cache=studio / "cache"), single,
+        RenderConfig(strength=0.8, offset_frames=1.0, cache=studio / "cache"), single,
     )
     assert _digests(studio / "done") == _digests(single) and len(_digests(single)) == 12
     figures = json.loads((studio / "looked at" / "figures.json").read_text("utf-8"))
