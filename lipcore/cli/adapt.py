@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lipcore.cli.progress import BarListener
+from lipcore.cli.progress import BarListener, JsonListener
 from lipcore.types import FrameRange
 
 
@@ -22,10 +22,12 @@ from lipcore.types import FrameRange
 @click.option("--weights", default="base", show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--cache", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option("--debug", is_flag=True, hidden=True)
 def command(
     plate: Path, out: Path, minutes: float, frames: str | None, speaker: str,
-    colorspace: str | None, weights: str, device: str, cache: Path | None, debug: bool,
+    colorspace: str | None, weights: str, device: str, cache: Path | None, as_json: bool,
+    debug: bool,
 ) -> None:  # fmt: skip
     """Fine-tune generator and decoder to the face of PLATE.
 
@@ -34,13 +36,21 @@ def command(
     """
     from lipcore.adaptation import adapt_to_shot
 
-    with BarListener() as listener:
+    listener = JsonListener() if as_json else BarListener()
+    with listener:
         result = adapt_to_shot(
             plate, out, budget_s=minutes * 60,
             frames=None if frames is None else FrameRange.parse(frames), speaker=speaker,
             colorspace=colorspace, weights=weights, device=device, cache=cache,
             progress=listener.progress,
         )
+    if isinstance(listener, JsonListener):
+        listener.emit(
+            event="done", outputs=[str(result.path)], frames=result.frames, steps=result.steps,
+            before_db=round(result.base_psnr_db, 2), after_db=round(result.psnr_db, 2),
+            weights=f"{weights}+{result.path}",
+        )
+        return
     click.echo(
         f"mouth region of held-back frames: {result.base_psnr_db:.1f} dB before, "
         f"{result.psnr_db:.1f} dB after {result.steps} steps on {result.frames} frames"

@@ -39,8 +39,10 @@ def command(
 
     The file holds jobs:, a list of mappings with plate, dialogue, out and any option of
     `lipcore render` by its long name; defaults: for all of them; relative paths count from
-    the file. All of it is checked before the first frame. Run it again to go on: frames that
-    are finished are kept.
+    the file. A job may also have adapt: (minutes, before the render), evaluate: and report:
+    (files, after it), or be another command, as kind: conform, adapt, evaluate or report. All
+    of it is checked before the first frame. Run it again to go on: frames that are finished
+    are kept.
     """
     from lipcore.cli.batch_table import TableListener
     from lipcore.errors import BatchError, OutputNotWritableError
@@ -94,10 +96,9 @@ class _JsonBatch(JsonListener):
     def planned(self, checks: Sequence[JobCheck]) -> None:
         """Nothing is rendered: this is what would be."""
         for check in checks:
-            assert check.checked is not None
             self.emit(
-                event="job", name=check.job.name, plate=check.job.settings.plate,
-                frames=str(check.checked.frames), out=str(check.checked.target),
+                event="job", name=check.job.name, plate=check.job.source, frames=check.about,
+                out=str(check.targets[0]),
             )
 
     def changed(self, jobs: Sequence[JobStatus]) -> None:

@@ -52,9 +52,7 @@ class TableListener:
         """Nothing is rendered: this is what would be."""
         table = Table("job", "frames", "plate", "out", box=None)
         for check in checks:
-            assert check.checked is not None
-            table.add_row(check.job.name, str(check.checked.frames),
-                          check.job.settings.plate, str(check.checked.target))
+            table.add_row(check.job.name, check.about, check.job.source, str(check.targets[0]))
         Console(highlight=False).print(table)
 
     def changed(self, jobs: Sequence[JobStatus]) -> None:

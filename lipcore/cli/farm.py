@@ -50,26 +50,40 @@ def stop(session: Path) -> None:
 
 
 @command.command("run")
-@click.argument("task", type=click.Choice(["analyse", "adapt", "render"]))
+@click.argument("task", type=click.Choice([
+    "analyse", "adapt", "render", "conform", "evaluate", "report"]))  # fmt: skip
 @_SESSION
 @click.option("--set", "words", multiple=True, metavar="OPTION=VALUE",
-              help="An option of `lipcore render` by its long name; may be repeated.")
-@click.option("--chunk", help="Frames of this task, as 1001-1040. Default: all.")
-@click.option("--segments", help="Segments of this task's video, as 0-3, instead of --chunk.")
-@click.option("--minutes", type=float, default=15.0, show_default=True, help="Of adapt.")
+              help="An option of the task's command by its long name; may be repeated.")
+@click.option("--chunk", help="Of render: frames of this task, as 1001-1040. Default: all.")
+@click.option("--segments", help="Of render: segments of this task's video, as 0-3, instead of "
+              "--chunk.")
+@click.option("--shots", help="Of conform: numbers of this task's shots, as 1-4. Default: all, "
+              "and the timelines.")
+@click.option("--rules", type=click.Path(path_type=Path),
+              help="Of conform: the farm's path mapping, for media that the timeline names.")
 def run(
     task: str, session: Path, words: tuple[str, ...], chunk: str | None, segments: str | None,
-    minutes: float,
+    shots: str | None, rules: Path | None,
 ) -> None:  # fmt: skip
     """Do one task in the session's worker, told as Open Job Description reads it."""
-    from lipcore.farm.task import adapt_params, parse_settings, run_task, worker_params
+    from lipcore.farm import task as tasks
 
-    job = parse_settings(words)
-    if task == "adapt":
-        params = adapt_params(job, minutes)
+    if task == "conform":
+        calls = tasks.conform_calls(
+            words, None if shots is None else FrameRange.parse(shots), rules
+        )
+    elif task == "adapt":
+        calls = [tasks.adapt_call(words)]
+    elif task == "evaluate":
+        calls = [tasks.evaluate_call(words)]
+    elif task == "report":
+        calls = [tasks.report_call(words)]
     else:
-        params = worker_params(job, _part(job.shot.frames, chunk, segments))
-    code = run_task(session, task, params, lambda line: click.echo(line))
+        job = tasks.parse_settings(words)
+        part = _part(job.shot.frames, chunk, segments)
+        calls = [tasks.Call(task, tasks.worker_params(job, part))]
+    code = tasks.run_calls(session, calls, lambda line: click.echo(line))
     sys.stdout.flush()
     sys.exit(code)
 

@@ -22,7 +22,8 @@ from rich.progress import (
 
 STAGES = {"plate": "plate", "track": "faces", "bank": "mouths", "speech": "speech",
           "render": "frames", "compare": "movie", "report": "looking", "stream": "live",
-          "search": "search", "hash": "hashing", "evaluate": "looking", "tables": "runs"}
+          "search": "search", "hash": "hashing", "evaluate": "looking", "tables": "runs",
+          "check": "jobs"}
 
 
 class BarListener:

@@ -59,8 +59,9 @@ def evaluate_render(
 ) -> Evaluation:
     """Compare a render, by lipcore or by anything else, with the plate it was made from.
 
-    Frames pair by their place; where one is longer, its end is left out. The face is looked for
-    in the plate, and both pictures are looked at in the same place.
+    Frames pair by number where a sidecar of ours says which ones were rendered, else by their
+    place from the first on; where one is longer, its end is left out. The face is looked for in
+    the plate, and both pictures are looked at in the same place.
 
     Args:
         render: A video or a sequence of whole frames. Where a sidecar of ours lies beside it,
@@ -90,10 +91,14 @@ def evaluate_render(
                 f"the render is {one.width}x{one.height}, the plate {other.width}x{other.height}",
                 hint="Evaluate whole frames of the plate's size (--deliver full).",
             )
-        longest = min(len(made.info.frames), len(plate.info.frames))
+        sidecar = _sidecar(render, made)
+        whole = plate.info.frames
+        first = whole.first
+        if sidecar is not None and not sidecar.plate_frames and sidecar.frames.first in whole:
+            first = sidecar.frames.first
+        longest = min(len(made.info.frames), whole.last + 1 - first)
         count = longest if most_frames is None else min(longest, most_frames)
-        frames = FrameRange(plate.info.frames.first, plate.info.frames.first + count - 1)
-        sidecar = _sidecar(render, made, frames)
+        frames = FrameRange(first, first + count - 1)
         sound = _sound(
             render, made, dialogue, sidecar, Fraction(count) / plate.info.rate,
             Fraction(offset_frames) / plate.info.rate,
@@ -129,7 +134,7 @@ def evaluate_render(
             "offset_frames": offset_frames,
             "crop": f"canonical face crop of the plate, {CROP_PX} px",
             "rate": str(plate.info.rate), "frames": count,
-            "frames_left_out": abs(len(made.info.frames) - len(plate.info.frames)),
+            "frames_left_out": len(made.info.frames) + len(plate.info.frames) - 2 * count,
             "silent_frames": int(heard.silent.sum()),
             "failures": int((~np.isfinite(seen.made[:, 0, 0])).sum()),
             "matte": "of the sidecar" if sidecar else "unknown: the lower face stands for it",
@@ -143,15 +148,15 @@ def evaluate_render(
     )  # fmt: skip
 
 
-def _sidecar(render: Path, made: Plate, frames: FrameRange) -> FinishedRender | None:
-    """Ours beside the picture, if it tells of these frames."""
+def _sidecar(render: Path, made: Plate) -> FinishedRender | None:
+    """Ours beside the picture, if it tells of all its frames."""
     try:
         found = find_renders([render])
     except MediaError:
         return None
     if len(found) != 1 or found[0].is_patch or len(found[0].frames) != len(made.info.frames):
         return None
-    return found[0] if len(found[0].frames) >= len(frames) else None
+    return found[0]
 
 
 def _sound(

@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from lipcore.errors import ConfigError, OutputExistsError
+from lipcore.errors import ConfigError, LipcoreError, OutputExistsError
 from lipcore.farm.check import JobCheck
+from lipcore.farm.command_lines import CommandLine, command_lines
+from lipcore.farm.jobs import Job
 from lipcore.farm.process import Ended, RenderProcess
 
 State = Literal["waiting", "running", "retrying", "done", "failed", "stopped"]
@@ -74,6 +76,8 @@ class JobStatus:
     outputs: tuple[str, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict)
     """Of the finished render: drawn, kept, passed, synthesis."""
+    left: deque[CommandLine] = field(default_factory=deque)
+    """Calls that have not succeeded yet, the next first."""
 
     @property
     def name(self) -> str:
@@ -107,6 +111,8 @@ def run_batch(
         if job.check.error is not None:
             job.state, job.exit_code = "failed", job.check.error.exit_code
             job.message, job.hint = job.check.error.message, job.check.error.hint
+        else:
+            job.left.extend(command_lines(job.check))
     queued = _Queue(jobs, limits, listener)
     try:
         queued.run()
@@ -169,10 +175,27 @@ class _Queue:
 
     def _start(self, job: JobStatus) -> None:
         job.tries += 1
-        job.state, job.stage, job.done, job.total = "running", "", 0, 0
+        job.state = "running"
         job.error = job.message = job.hint = ""  # of the try before
-        arguments = job.check.job.arguments()
-        if job.workers is not None:
+        while job.left and job.left[0].done():
+            self._listener.log(f"{job.name}: {job.left.popleft().stage} was done before: kept")
+        if not job.left:
+            job.state, job.exit_code = "done", 0
+            return
+        try:
+            self._call(job)
+        except LipcoreError as error:
+            job.state, job.exit_code = "failed", error.exit_code
+            job.message, job.hint = error.message, error.hint
+            self._listener.log(f"{job.name}: failed: {job.message}")
+
+    def _call(self, job: JobStatus) -> None:
+        """Begin the next call of a job."""
+        job.stage, job.done, job.total = "", 0, 0
+        line = job.left[0]
+        line.before()
+        arguments = list(line.words)
+        if job.workers is not None and line.stage == "render":
             arguments.append(f"--workers={job.workers}")
 
         def tell(event: dict[str, Any] | Ended) -> None:
@@ -189,8 +212,12 @@ class _Queue:
             case "log":
                 self._listener.log(f"{job.name}: {event['message']}")
             case "done":
-                job.outputs = tuple(event["outputs"])
-                job.facts = {k: event[k] for k in ("drawn", "kept", "passed", "synthesis")}
+                made = tuple(event.get("outputs", ()))
+                if job.left[0].stage != "render":
+                    job.outputs += made
+                else:  # the picture comes first
+                    job.outputs = made + job.outputs
+                    job.facts = {k: event[k] for k in ("drawn", "kept", "passed", "synthesis")}
             case "error":
                 job.error = event["error"]
                 job.message, job.hint = event["message"], event["hint"]
@@ -201,12 +228,12 @@ class _Queue:
         job.memory_bytes = max(job.memory_bytes, ended.memory_bytes)
         job.exit_code = ended.exit_code
         if ended.exit_code == 0:
-            job.state = "done"
+            self._succeed(job)
             return
         if not job.message or ended.signal:
             job.message = ended.words()
             job.hint = "Run it alone, with --debug, to see more."
-        if ended.looks_like_memory and (workers := job.workers or job.check.job.config.workers) > 1:
+        if ended.looks_like_memory and (workers := job.workers or _workers(job)) > 1:
             job.workers = workers // 2
             self._listener.log(
                 f"{job.name}: memory ran out: draws {job.workers} frames at once from here on"
@@ -226,6 +253,18 @@ class _Queue:
         )
         self._later.append((time.monotonic() + wait, job))
 
+    def _succeed(self, job: JobStatus) -> None:
+        """A call has ended well: the next one, if there is one, begins at once."""
+        try:
+            job.left.popleft().after()
+            if job.left:
+                self._call(job)
+            else:
+                job.state = "done"
+        except LipcoreError as error:
+            job.state, job.exit_code = "failed", error.exit_code
+            job.message, job.hint = error.message, error.hint
+
     def _tell(self, *, force: bool = False) -> None:
         now = time.monotonic()
         if force or now - self._told >= 0.1:
@@ -233,9 +272,20 @@ class _Queue:
             self._listener.changed(self._jobs)
 
 
+def _workers(job: JobStatus) -> int:
+    """Frames that its render draws at once; 1 where it is no render."""
+    described = job.check.job
+    return described.config.workers if isinstance(described, Job) else 1
+
+
 def _needed(job: JobStatus) -> int:
     """The estimate, or what a former try was seen to take."""
     return max(job.check.memory_bytes, job.memory_bytes)
+
+
+def _kind(job: JobStatus) -> str:
+    described = job.check.job
+    return "render" if isinstance(described, Job) else described.kind
 
 
 def report(jobs: Sequence[JobStatus]) -> dict[str, Any]:
@@ -248,8 +298,8 @@ def report(jobs: Sequence[JobStatus]) -> dict[str, Any]:
                 "name": job.name, "state": job.state, "exit_code": job.exit_code,
                 "tries": job.tries, "seconds": round(job.seconds, 1),
                 "memory_mib": job.memory_bytes >> 20, "message": job.message,
-                "hint": job.hint, "plate": job.check.job.settings.plate,
-                "out": job.check.job.settings.out, "outputs": len(job.outputs),
+                "hint": job.hint, "kind": _kind(job), "plate": job.check.job.source,
+                "out": str(job.check.job.out), "outputs": len(job.outputs),
                 "picture": job.outputs[0] if job.outputs else None, **job.facts,
             }
             for job in jobs

@@ -1,10 +1,13 @@
-"""Open Job Description bundles: a job of a file as steps that a farm can run.
+"""Open Job Description bundles: the jobs of a file as steps that a farm can run.
+
+A render is cut into
 
     Track -> [Adapt] -> Render (in chunks, each with the whole shot's context) -> Assemble
+          -> [Evaluate] -> [Report]
 
-Every step is ``lipcore farm run`` in a session whose worker keeps the networks loaded. Media
-are PATH parameters, so that a farm maps or copies them. Template: ``jobtemplate-2023-09`` with
-``TASK_CHUNKING``, https://github.com/OpenJobDescription/openjd-specifications.
+and other kinds of jobs as ``farm.bundle_commands`` says. Every step is ``lipcore farm run`` in a
+session whose worker keeps the networks loaded. Media are PATH parameters, so that a farm maps or
+copies them.
 """
 
 from __future__ import annotations
@@ -16,15 +19,24 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lipcore.errors import ConfigError
+from lipcore.farm.bundle_commands import command_steps
 from lipcore.farm.check import JobCheck
-from lipcore.farm.jobs import Job, JobSettings
-from lipcore.media.output_files import appearing, output_error
+from lipcore.farm.jobs import BESIDES, Job, JobSettings
+from lipcore.farm.kinds import AdaptSettings, CommandJob
+from lipcore.farm.template import (
+    Parameters,
+    in_chunks,
+    literal,
+    make_step,
+    make_template,
+    title,
+    write_files,
+)
 from lipcore.media.write_video import SEGMENT_FRAMES
 from lipcore.media.writers import VIDEO_SUFFIXES
-from lipcore.types import FrameRange
+from lipcore.plan import CheckedRender
+from lipcore.shot_sound import begin_of
 from lipcore.weights import find_weights, shipped_names, split_name
 
 _FILES = ("dialogue", "shapes", "holdout", "certificate", "private_key")
@@ -33,9 +45,9 @@ _STAYS = "private_key"
 """Its path is mapped, but a farm that copies files never takes it along."""
 _SIGNING = ("provenance", "certificate", "private_key")
 """Options of the last step alone: chunks are not signed."""
-_NOT_ON_A_FARM = ("overwrite", "cache", "name")
-_START_S, _STOP_S, _NOTICE_S = 300, 60, 60
-"""For the worker to start and to stop; for a task to finish its frame when it is cancelled."""
+_ADAPTED = "{{Param.WorkDir}}/adapted.safetensors"
+_ELSEWHERE = ("cache", *BESIDES)
+"""Options that are no words of a render's tasks: the farm's cache lies in ``WorkDir``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +59,6 @@ class BundleSettings:
     frame_timeout_s: int = 300
     """A task may take this long for each of its frames, and ``task_timeout_s`` besides."""
     task_timeout_s: int = 1800
-    adapt_minutes: float | None = None
-    """Fine-tune the latent networks to the shot first; needs ``synthesis: adapted`` to matter."""
     command: str = "lipcore"
     """How lipcore is called on the farm's machines."""
 
@@ -66,263 +76,225 @@ class Bundle:
     folder: Path
     steps: tuple[str, ...]
     chunks: int
+    """Tasks of the step that is cut up; 1 where none is."""
+    notes: tuple[str, ...] = ()
+    """What of the job does not hold on a farm, in words."""
 
     def try_here(self) -> str:
         """The command that runs all of it on this machine, without a farm."""
         template = shlex.quote(str(self.folder / "template.yaml"))
         values = shlex.quote(f"file://{self.folder / 'openjd_parameters.json'}")
-        return f"openjd run {template} --step {self.steps[-1]} --run-dependencies -p {values}"
+        return f"openjd run {template} -p {values}"
 
 
-def write_bundle(check: JobCheck, folder: Path, settings: BundleSettings) -> Bundle:
-    """Write ``template.yaml``, ``parameter_values.yaml`` and ``asset_references.yaml``.
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A bundle that is not written yet."""
 
-    Beside them lies ``openjd_parameters.json``, the same values as ``openjd run`` takes them.
+    check: JobCheck
+    template: dict[str, Any]
+    parameters: Parameters
+    chunks: int
+    notes: tuple[str, ...]
+
+
+def write_bundles(checks: list[JobCheck], folder: Path, settings: BundleSettings) -> list[Bundle]:
+    """Write a bundle for each job, in folders of their names; none where one cannot be made.
 
     Raises:
-        ConfigError: The job's pixels would depend on the machine, or a value of it cannot stand
+        ConfigError: A job's pixels would depend on the machine, or a value of it cannot stand
             in a template.
         OutputError: The folder cannot be written.
     """
-    steps = _Steps(check, settings)
-    values = steps.values()
-    assets = {"assetReferences": steps.assets()}
-    listed = {"parameterValues": [{"name": k, "value": v} for k, v in values.items()]}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(error, folder) from error
-    template = steps.template()
-    for name, content in (
-        ("template.yaml", _yaml(template)), ("parameter_values.yaml", _yaml(listed)),
-        ("asset_references.yaml", _yaml(assets)),
-        ("openjd_parameters.json", json.dumps(values, indent=1, ensure_ascii=False) + "\n"),
-    ):  # fmt: skip
-        with appearing(folder / name) as temporary:
-            temporary.write_text(content, "utf-8")
-    names = tuple(step["name"] for step in template["steps"])
-    return Bundle(check.job.name, folder, names, -(-steps.units // steps.chunk))
+    made = [_make(check, settings) for check in checks]
+    return [_write(one, folder / one.check.job.name) for one in made]
 
 
-def _yaml(content: Any) -> str:
-    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
-    return text
+def write_bundle(check: JobCheck, folder: Path, settings: BundleSettings) -> Bundle:
+    """Write the bundle of one job into a folder.
+
+    Raises:
+        ConfigError, OutputError: See ``write_bundles``.
+    """
+    return _write(_make(check, settings), folder)
 
 
-class _Steps:
-    """One job's template, values and assets."""
+def _write(made: _Made, folder: Path) -> Bundle:
+    write_files(folder, made.template, made.parameters)
+    steps = tuple(step["name"] for step in made.template["steps"])
+    return Bundle(made.check.job.name, folder, steps, made.chunks, made.notes)
 
-    def __init__(self, check: JobCheck, settings: BundleSettings) -> None:
-        assert check.checked is not None  # jobs that cannot be done have been refused
-        if check.job.config.backend == "auto":
+
+def _make(check: JobCheck, settings: BundleSettings) -> _Made:
+    assert check.checked is not None  # jobs that cannot be done have been refused
+    job = check.job
+    parameters = Parameters()
+    if isinstance(job, CommandJob):
+        about, steps, chunks = command_steps(check, parameters, settings.task_timeout_s,
+                                             settings.frame_timeout_s)  # fmt: skip
+        cache = job.settings.cache
+    else:
+        render = _Render(check, job, settings, parameters)
+        about, steps, chunks = render.about, render.steps(), -(-render.units // render.chunk)
+        cache = job.settings.cache
+    parameters.text("Lipcore", settings.command, "The command lipcore on the farm's machines.")
+    notes = () if cache is None else (
+        f"cache: {cache} is not used on a farm, whose WorkDir holds the cache",
+    )
+    template = make_template(job.name, about, parameters, steps)
+    return _Made(check, template, parameters, chunks, notes)
+
+
+class _Render:
+    """The steps of one render."""
+
+    def __init__(
+        self, check: JobCheck, job: Job, settings: BundleSettings, parameters: Parameters
+    ) -> None:
+        assert isinstance(check.checked, CheckedRender)
+        if job.config.backend == "auto":
             raise ConfigError(
-                f"job {check.job.name} leaves its backend to each machine, and they would differ",
+                f"job {job.name} leaves its backend to each machine, and they would differ",
                 hint="Name one, as backend: torch.",
             )
-        self._job: Job = check.job
-        self._settings = settings
-        self._frames: FrameRange = check.checked.frames
+        self._job, self._settings, self._p = job, settings, parameters
+        self._checked = check.checked
+        self._frames = check.checked.frames
         self._target = check.checked.target
-        self._plate = check.checked.info.path
-        self._sequence = check.checked.info.kind == "sequence"
         self._video = self._target.suffix.lower() in VIDEO_SUFFIXES
         count = len(self._frames)
         # A video is made of segments: a task is given whole ones.
         self.units = -(-count // SEGMENT_FRAMES) if self._video else count
         wanted = settings.chunk_frames
         self.chunk = -(-wanted // SEGMENT_FRAMES) if self._video else wanted
-
-    def values(self) -> dict[str, str]:
-        """Parameters by name."""
-        values = {"Plate": str(self._plate.parent if self._sequence else self._plate)}
-        if self._sequence:
-            values["PlateName"] = self._plate.name
-        for name in self._given_files():
-            values[_title(name)] = str(getattr(self._job.settings, name))
-        if self._job.config.strength_curve is not None:
-            values["Strength"] = str(self._job.config.strength_curve)
-        if self._base not in shipped_names():
-            values["Weights"] = self._base
-        values |= self._laid_over
-        values["OutDir"] = str(self._target.parent)
-        values["WorkDir"] = str(self._target.parent / f".lipcore_{self._job.name}")
-        first, last = (0, self.units - 1) if self._video else self._ends
-        values["Segments" if self._video else "Frames"] = f"{first}-{last}"
-        values["ChunkSize"] = str(self.chunk)
-        values["Lipcore"] = self._settings.command
-        return values
-
-    def assets(self) -> dict[str, Any]:
-        """Files that a farm without shared storage must copy."""
-        values = self.values()
-        files = [values[_title(name)] for name in self._given_files() if name != _STAYS]
-        files += [values[name] for name in ("Strength", *self._laid_over) if name in values]
-        folders = [values["Plate"]] if self._sequence else []
-        folders += [values["Weights"]] if "Weights" in values else []
-        files += [] if self._sequence else [values["Plate"]]
-        return {
-            "inputs": {"filenames": files, "directories": folders},
-            "outputs": {"directories": [values["OutDir"], values["WorkDir"]]},
-            "referencedPaths": [values[_title(_STAYS)]] if _title(_STAYS) in values else [],
-        }
-
-    def template(self) -> dict[str, Any]:
-        """The job template."""
-        steps = [self._step("Track", ["analyse"])]
-        before = "Track"
-        if self._settings.adapt_minutes is not None:
-            minutes = f"{self._settings.adapt_minutes:g}"
-            steps.append(self._step("Adapt", ["adapt", f"--minutes={minutes}"], before))
-            before = "Adapt"
-        steps.append(self._render(before))
-        steps.append(self._step("Assemble", ["render"], "Render"))
-        return {
-            "specificationVersion": "jobtemplate-2023-09",
-            "extensions": ["TASK_CHUNKING"],
-            "name": f"lipcore {self._job.name}",
-            "description": f"Makes the person of {self._plate.name} say "
-            f"{Path(self._job.settings.dialogue or self._job.settings.shapes or '').name}.",
-            "parameterDefinitions": list(self._definitions()),
-            "steps": steps,
-        }
+        self._given = dict(self._options())
+        self._chunked()
 
     @property
-    def _ends(self) -> tuple[int, int]:
-        return self._frames.first, self._frames.last
+    def about(self) -> str:
+        """Of the job, for people."""
+        line = Path(self._job.settings.dialogue or self._job.settings.shapes or "").name
+        return f"Makes the person of {self._checked.info.path.name} say {line}."
 
-    @property
-    def _base(self) -> str:
-        return split_name(self._job.settings.weights)[0]
+    def steps(self) -> list[dict[str, Any]]:
+        """All of them, each after the one before."""
+        given = self._job.settings
+        steps = [self._step("Track", ["analyse", *self._words("analyse")])]
+        if given.adapt is not None:
+            words = ["adapt", f"--set=minutes={given.adapt:g}", *self._words("adapt")]
+            extra = round(given.adapt * 60)
+            steps.append(self._step("Adapt", words, "Track", extra_s=extra))
+        name, option = ("Segments", "segments") if self._video else ("Frames", "chunk")
+        render = ["render", f"--{option}={{{{Task.Param.{name}}}}}", *self._words("render")]
+        steps.append(in_chunks(
+            self._step("Render", render, steps[-1]["name"]), name, by="ChunkSize"
+        ))  # fmt: skip
+        steps.append(self._step("Assemble", ["render", *self._words("assemble")], "Render"))
+        if given.evaluate is not None:
+            steps.append(self._step("Evaluate", ["evaluate", *self._judged("evaluate")],
+                                    "Assemble"))  # fmt: skip
+        if given.report is not None:
+            steps.append(self._step("Report", ["report", *self._judged("report")], "Assemble"))
+        return steps
 
-    @property
-    def _laid_over(self) -> dict[str, str]:
-        """Files that are laid over the weights, by parameter; the first is seldom not all."""
-        files = split_name(self._job.settings.weights)[1]
-        return {f"Adaptation{n if n > 1 else ''}": file for n, file in enumerate(files, 1)}
-
-    def _given_files(self) -> list[str]:
-        return [name for name in _FILES if getattr(self._job.settings, name) is not None]
-
-    def _definitions(self) -> Iterator[dict[str, Any]]:
-        def path(name: str, kind: str, flow: str, words: str) -> dict[str, Any]:
-            return {"name": name, "type": "PATH", "objectType": kind, "dataFlow": flow,
-                    "description": words}  # fmt: skip
-
-        def text(name: str, words: str, kind: str = "STRING") -> dict[str, Any]:
-            return {"name": name, "type": kind, "description": words}
-
-        values = self.values()
-        yield path("Plate", "DIRECTORY" if self._sequence else "FILE", "IN", "The plate.")
-        if self._sequence:
-            yield text("PlateName", "The plate's files, as name.####.exr.")
-        for name in self._given_files():
-            option = name.replace("_", "-")
-            flow = "NONE" if name == _STAYS else "IN"
-            yield path(_title(name), "FILE", flow, f"The file of --{option}.")
-        if "Strength" in values:
-            yield path("Strength", "FILE", "IN", "The curve of --strength.")
-        if "Weights" in values:
-            yield path("Weights", "DIRECTORY", "IN", "The folder of --weights.")
-        for name in self._laid_over:
-            yield path(name, "FILE", "IN", "An adaptation or a network laid over the weights.")
-        yield path("OutDir", "DIRECTORY", "OUT", "Where the finished frames go.")
-        yield path("WorkDir", "DIRECTORY", "INOUT", "What does not depend on the dialogue.")
-        if self._video:
-            yield text("Segments", f"Segments of {SEGMENT_FRAMES} frames, from 0.")
+    def _options(self) -> Iterator[tuple[str, str]]:
+        """Options of a render's task, with the template's parameters in them."""
+        given, p, info = self._job.settings, self._p, self._checked.info
+        plate = info.path
+        if info.kind == "sequence":
+            name = p.text("PlateName", plate.name, "The plate's files, as name.####.exr.")
+            yield "plate", p.folder("Plate", plate.parent, "The plate.") + f"/{name}"
         else:
-            yield text("Frames", "Frames to render; context outside them is read all the same.")
-        yield text("ChunkSize", "Frames, or segments, a task.", "INT")
-        yield text("Lipcore", "The command lipcore on the farm's machines.")
-
-    def _words(self, kind: str, *, signs: bool) -> list[str]:
-        """Options of ``lipcore farm run``, with the template's parameters in them."""
-        values = self.values()
-        plate = "{{Param.Plate}}" + ("/{{Param.PlateName}}" if self._sequence else "")
-        given = {"plate": plate, "out": "{{Param.OutDir}}/" + _literal(self._target.name)}
-        given |= {name: f"{{{{Param.{_title(name)}}}}}" for name in self._given_files()}
+            yield "plate", p.file("Plate", plate, "The plate.")
+        for name in _FILES:
+            if (path := getattr(given, name)) is not None:
+                words = f"The file of --{name.replace('_', '-')}."
+                yield name, p.file(title(name), path, words, "NONE" if name == _STAYS else "IN")
+        curve = self._job.config.strength_curve
+        if curve is not None:
+            yield "strength", p.file("Strength", curve, "The curve of --strength.")
+        yield "weights", self._weights()
+        out = p.folder("OutDir", self._target.parent, "Where the finished frames go.", "OUT")
+        yield "out", f"{out}/{literal(self._target.name)}"
+        work = self._target.parent / f".lipcore_{self._job.name}"
+        p.folder("WorkDir", work, "What does not depend on the dialogue.", "INOUT")
         for field in fields(JobSettings):
-            value = getattr(self._job.settings, field.name)
-            if field.name in given or field.name in _NOT_ON_A_FARM or value == field.default:
-                continue
-            given[field.name] = _literal(json.dumps(value) if value is True else str(value))
-        if "Strength" in values:
-            given["strength"] = "{{Param.Strength}}"
-        weights = "{{Param.Weights}}" if "Weights" in values else self._base
-        if "Weights" in values:
-            given["weights"] = weights
-        laid_over = self._laid_over
-        if self._settings.adapt_minutes is not None and kind == "render":
-            # The shot's own adaptation takes the place of one that was given; networks stay.
-            networks = {str(path) for _, path in find_weights(self._job.config.weights).added}
-            weights += "+{{Param.WorkDir}}/adapted.safetensors"
-            laid_over = {k: v for k, v in laid_over.items() if str(Path(v).resolve()) in networks}
-        weights = "+".join([weights, *(f"{{{{Param.{name}}}}}" for name in laid_over)])
-        if "+" in weights:
-            given["weights"] = weights
-        if kind == "adapt":
-            given["out"] = "{{Param.WorkDir}}/adapted.safetensors"
-        given["frames"] = f"{self._frames.first}-{self._frames.last}"
-        given["cache"] = "{{Param.WorkDir}}/cache"
+            value = getattr(given, field.name)
+            told = ("plate", "out", "strength", "weights", "frames", *_FILES, *_ELSEWHERE)
+            if field.name == "strength" and curve is None and value != field.default:
+                yield "strength", literal(str(value))
+            if field.name not in told and value != field.default:
+                yield field.name, literal(json.dumps(value) if value is True else str(value))
+        yield "frames", f"{self._frames.first}-{self._frames.last}"
+        yield "cache", "{{Param.WorkDir}}/cache"
+
+    def _weights(self) -> str:
+        """The set, and the files laid over it; an own adaptation takes the place of a given
+        one, and networks stay."""
+        base, files = split_name(self._job.settings.weights)
+        if base not in shipped_names():
+            base = self._p.folder("Weights", base, "The folder of --weights.")
+        networks = {str(path) for _, path in find_weights(self._job.config.weights).added}
+        given, kept = [base], [base, _ADAPTED]
+        for n, file in enumerate(files, 1):
+            words = "An adaptation or a network laid over the weights."
+            told = self._p.file(f"Adaptation{n if n > 1 else ''}", file, words)
+            given.append(told)
+            kept += [told] if str(Path(file).resolve()) in networks else []
+        self._adapted_weights = "+".join(kept)
+        return "+".join(given)
+
+    def _chunked(self) -> None:
+        """The parameters by which the shot is cut up, and the files of what comes after."""
+        p, given = self._p, self._job.settings
+        if self._video:
+            words = f"Segments of {SEGMENT_FRAMES} frames, from 0."
+            p.text("Segments", f"0-{self.units - 1}", words)
+        else:
+            words = "Frames to render; context outside them is read all the same."
+            p.text("Frames", f"{self._frames.first}-{self._frames.last}", words)
+        p.text("ChunkSize", str(self.chunk), "Frames, or segments, a task.", "INT")
+        if given.evaluate is not None:
+            p.file("Evaluate", given.evaluate, "Figures of the finished render.", "OUT")
+        if given.report is not None:
+            p.file("Report", given.report, "The page about the finished render.", "OUT")
+
+    def _words(self, step: str) -> list[str]:
+        """The options of a render's step."""
+        given = dict(self._given)
+        if self._job.settings.adapt is not None and step in ("render", "assemble"):
+            given["weights"] = self._adapted_weights
+        if step == "adapt":
+            given = {n: v for n, v in given.items() if n in AdaptSettings.__dataclass_fields__}
+            given["out"] = _ADAPTED
         return [
             f"--set={name}={value}" for name, value in given.items()
-            if signs or name not in _SIGNING
+            if (step == "assemble" or name not in _SIGNING)
+            and not (name == "weights" and value == "base")
         ]
 
-    def _step(self, name: str, task: list[str], after: str | None = None) -> dict[str, Any]:
-        count = len(self._frames)
-        step: dict[str, Any] = {"name": name}
-        if after is not None:
-            step["dependencies"] = [{"dependsOn": after}]
-        step["stepEnvironments"] = [_sticky_worker()]
-        seconds = self._settings.task_timeout_s + self._settings.frame_timeout_s * count
-        step["script"] = {"actions": {"onRun": _action(
-            ["farm", "run", *task, "--session={{Session.WorkingDirectory}}",
-             *self._words(task[0], signs=name == "Assemble")], seconds,
-        )}}  # fmt: skip
-        return step
+    def _judged(self, task: str) -> list[str]:
+        """The options of a step that looks at the finished render."""
+        given, spoken = self._given, self._given.get("dialogue")
+        words = {"cache": given["cache"]}
+        if task == "report":
+            words |= {"render": given["out"], "out": "{{Param.Report}}", "plate": given["plate"]}
+        else:
+            words |= {"render": given["out"], "out": "{{Param.Evaluate}}",
+                      "against": given["plate"]}  # fmt: skip
+            words |= {n: given[n] for n in ("speaker", "rate") if n in given}
+            # The dialogue lies as in the render, whose offset the figures must not undo.
+            job, info = self._job, self._checked.info
+            begin = begin_of(job.shot, job.config, info, self._frames) * info.rate
+            if spoken is not None and begin:
+                words["offset_frames"] = repr(float(begin))
+        if spoken is not None:
+            words["dialogue"] = spoken
+        return [f"--set={name}={value}" for name, value in words.items()]
 
-    def _render(self, after: str) -> dict[str, Any]:
-        name, option = ("Segments", "segments") if self._video else ("Frames", "chunk")
-        step = self._step("Render", ["render", f"--{option}={{{{Task.Param.{name}}}}}"], after)
-        step["parameterSpace"] = {"taskParameterDefinitions": [{
-            "name": name, "type": "CHUNK[INT]", "range": f"{{{{Param.{name}}}}}",
-            "chunks": {"defaultTaskCount": "{{Param.ChunkSize}}", "rangeConstraint": "CONTIGUOUS"},
-        }]}  # fmt: skip
-        return step
-
-
-def _sticky_worker() -> dict[str, Any]:
-    folder = "--session={{Session.WorkingDirectory}}"
-    return {
-        "name": "Worker",
-        "description": "A worker that keeps the networks loaded from task to task.",
-        "script": {"actions": {
-            "onEnter": _action(["farm", "start", folder], _START_S),
-            "onExit": _action(["farm", "stop", folder], _STOP_S),
-        }},
-    }  # fmt: skip
-
-
-def _action(words: list[str], timeout_s: int) -> dict[str, Any]:
-    return {
-        "command": "{{Param.Lipcore}}", "args": words, "timeout": timeout_s,
-        "cancelation": {"mode": "NOTIFY_THEN_TERMINATE", "notifyPeriodInSeconds": _NOTICE_S},
-    }
-
-
-def _title(name: str) -> str:
-    return name.replace("_", " ").title().replace(" ", "")
-
-
-def _literal(text: str) -> str:
-    """Text of the user's that a template shall not read as an expression.
-
-    Raises:
-        ConfigError: It looks like one: templates have no way to write two braces as such.
-    """
-    if "{{" in text:
-        raise ConfigError(
-            f"{text!r} holds two braces, which a job template takes for an expression",
-            hint="Rename the file, or change the value.",
-        )
-    return text
+    def _step(
+        self, name: str, words: list[str], after: str | None = None, *, extra_s: int = 0
+    ) -> dict[str, Any]:
+        seconds = self._settings.task_timeout_s + extra_s
+        seconds += self._settings.frame_timeout_s * len(self._frames)
+        return make_step(name, words, seconds, after=() if after is None else (after,))

@@ -10,11 +10,14 @@
         offset-frames: -2
 
 A job is a mapping with ``plate``, ``dialogue``, ``out`` and any option of ``lipcore render`` by
-its long name; ``defaults`` hold for all. Relative paths count from the file.
+its long name; ``defaults`` hold for all. Relative paths count from the file. ``adapt`` (minutes),
+``evaluate`` and ``report`` (files) name what is done before and after the render. A job with
+``kind`` is another command: see ``farm.kinds``.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -24,6 +27,19 @@ from typing import Any, Literal
 
 from lipcore.config import from_mapping, read_yaml
 from lipcore.errors import ConfigError, LipcoreError
+from lipcore.farm.kinds import (
+    EVALUATION_SUFFIXES,
+    KINDS,
+    NUMBERS_ARE_TEXT,
+    PAGE_SUFFIXES,
+    SETTINGS,
+    CommandJob,
+    Kind,
+    absolute,
+    as_lists,
+    check_minutes,
+    check_suffix,
+)
 from lipcore.rates import parse_rate
 from lipcore.shot import Deliver, Detail, NoFace, RenderConfig, Shot, Synthesis, WatermarkMethod
 from lipcore.strength import parse_strength
@@ -35,10 +51,15 @@ TEXTS = (
     "plate", "dialogue", "out", "shapes", "holdout", "cache", "name", "frames", "rate",
     "strength", "speaker", "weights", "colorspace", "codec",
     "watermark", "consent",
-    "certificate", "private_key",
+    "certificate", "private_key", "evaluate", "report",
 )  # fmt: skip
 """Options that are text, and that YAML may take for something else."""
-_PATHS = ("plate", "dialogue", "out", "shapes", "holdout", "cache", "certificate", "private_key")
+_PATHS = (
+    "plate", "dialogue", "out", "shapes", "holdout", "cache", "certificate", "private_key",
+    "evaluate", "report",
+)  # fmt: skip
+BESIDES = ("name", "adapt", "evaluate", "report")
+"""What a job may say that is no option of ``lipcore render``."""
 _NAME = re.compile(r"[\w.-]{1,80}")
 _DEFAULT = RenderConfig()
 
@@ -84,6 +105,35 @@ class JobSettings:
     workers: int = _DEFAULT.workers
     cache: str | None = None
     overwrite: bool = False
+    adapt: float | None = None
+    """Minutes of fine-tuning the latent networks to the shot, before the render."""
+    evaluate: str | None = None
+    """Where figures of the finished render go, ``.json`` or ``.csv``."""
+    report: str | None = None
+    """Where a page about the finished render goes."""
+
+    def __post_init__(self) -> None:
+        if self.adapt is not None:
+            check_minutes("adapt", self.adapt)
+            if self.synthesis not in ("adapted", "latent"):
+                raise ConfigError(
+                    f"adapt changes nothing under synthesis: {self.synthesis}",
+                    hint="Add synthesis: adapted, or leave adapt out.",
+                )
+            if "+" in self.weights:
+                raise ConfigError(
+                    f"adapt makes an adaptation, and the weights {self.weights!r} have one",
+                    hint="Leave one of them out.",
+                )
+        if self.evaluate is not None:
+            check_suffix("evaluate", self.evaluate, EVALUATION_SUFFIXES)
+            if self.deliver == "patch":
+                raise ConfigError(
+                    "evaluate needs whole frames, and deliver is patch",
+                    hint="Leave evaluate out: report looks at patches, too.",
+                )
+        if self.report is not None:
+            check_suffix("report", self.report, PAGE_SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,22 +149,30 @@ class Job:
     config: RenderConfig
     out: Path
 
+    @property
+    def source(self) -> str:
+        """What it is made from, for tables."""
+        return self.settings.plate
+
     def arguments(self) -> list[str]:
-        """The job as arguments of ``lipcore``."""
+        """The render as arguments of ``lipcore``."""
         given = self.settings
         words = ["render", given.plate]
         if given.dialogue is not None:
             words.append(given.dialogue)
         for field in fields(JobSettings):
             value = getattr(given, field.name)
-            if field.name in ("plate", "dialogue", "name") or value == field.default:
+            if field.name in ("plate", "dialogue", *BESIDES) or value == field.default:
                 continue
             option = "--" + field.name.replace("_", "-")
             words += [option] if value is True else [f"{option}={value}"]
         return words
 
 
-def read_jobs(path: Path) -> list[Job]:
+AnyJob = Job | CommandJob
+
+
+def read_jobs(path: Path) -> list[AnyJob]:
     """Read a file of jobs. Media are not opened: see ``farm.check``.
 
     Raises:
@@ -145,12 +203,17 @@ def read_jobs(path: Path) -> list[Job]:
             hint="Split it into several files.", path=str(path),
         )
     folder = path.absolute().parent
-    jobs: list[Job] = []
+    jobs: list[AnyJob] = []
     problems: list[LipcoreError] = []
+    try:
+        _check_defaults(defaults, entries)
+    except ConfigError as error:
+        problems.append(error)
+        defaults = {}
     for number, entry in enumerate(entries, 1):
         where = f"{path.name}, job {number}"
         try:
-            jobs.append(job_of(entry, defaults, number, folder, where))
+            jobs.append(any_job_of(entry, defaults, number, folder, where))
         except ConfigError as error:
             problems.append(error)
     problems += _same_names(jobs, path.name)
@@ -176,8 +239,33 @@ def merge_problems(problems: Sequence[LipcoreError], path: str) -> LipcoreError:
     )
 
 
+def any_job_of(entry: Any, defaults: Any, number: int, folder: Path, where: str) -> AnyJob:
+    """Make a job of any kind: a render where the entry names none.
+
+    Raises:
+        ConfigError: See ``job_of``; or no kind is called so.
+    """
+    for part, name in ((defaults, "defaults"), (entry, where)):
+        if not isinstance(part, Mapping):
+            raise ConfigError(f"{name} is not a mapping", hint="Write option: value pairs.")
+    kind = _kind_of(entry, where)
+    entry = {key: value for key, value in entry.items() if key != "kind"}
+    known = _options(kind)
+    defaults = {k: v for k, v in defaults.items() if str(k).replace("-", "_") in known}
+    if kind == "render":
+        return job_of(entry, defaults, number, folder, where)
+    values = as_lists(kind, _named(defaults, where, kind) | _named(entry, where, kind))
+    name = values.pop("name", None)
+    try:
+        settings = absolute(from_mapping(SETTINGS[kind], values, where=where), kind, folder)
+    except ConfigError as error:
+        raise _at(where, error) from error
+    job = CommandJob(number, "", kind, settings)
+    return replace(job, name=_name_of(name, number, f"{kind}_{Path(job.out).stem}", where))
+
+
 def job_of(entry: Any, defaults: Any, number: int, folder: Path, where: str) -> Job:
-    """Make a job of plain values.
+    """Make a render of plain values.
 
     Args:
         entry: Options by name.
@@ -189,19 +277,10 @@ def job_of(entry: Any, defaults: Any, number: int, folder: Path, where: str) -> 
     Raises:
         ConfigError: An option is unknown, missing, or its value does not fit.
     """
-    for part, name in ((defaults, "defaults"), (entry, where)):
-        if not isinstance(part, Mapping):
-            raise ConfigError(f"{name} is not a mapping", hint="Write option: value pairs.")
     values = _named(defaults, where) | _named(entry, where)
-    given = _absolute(from_mapping(JobSettings, values, where=where), folder)
-    stem = re.sub(r"[^\w-]+", "_", Path(given.plate).stem).strip("_") or "plate"
-    name = given.name if given.name is not None else f"{number:03d}_{stem}"[:80]
-    if not _NAME.fullmatch(name) or name.startswith("."):
-        raise ConfigError(
-            f"{where}: name is {name!r}",
-            hint="Take letters, digits, dots, dashes and underscores, 80 at the most.",
-        )
     try:
+        given = _absolute(from_mapping(JobSettings, values, where=where), folder)
+        name = _name_of(given.name, number, Path(given.plate).stem, where)
         shot = Shot(
             Path(given.plate), _path(given.dialogue), _path(given.shapes),
             None if given.frames is None else FrameRange.parse(given.frames),
@@ -222,21 +301,87 @@ def job_of(entry: Any, defaults: Any, number: int, folder: Path, where: str) -> 
             private_key=_path(given.private_key),
         )
     except ConfigError as error:
-        raise ConfigError(f"{where}: {error.message}", hint=error.hint) from error
+        raise _at(where, error) from error
     return Job(number, name, given, shot, config, Path(given.out))
 
 
-def _named(values: Mapping[Any, Any], where: str) -> dict[str, Any]:
+def _at(where: str, error: ConfigError) -> ConfigError:
+    """The same error, with the job's place in the file before it."""
+    if error.message.startswith(where):
+        return error
+    return ConfigError(f"{where}: {error.message}", hint=error.hint, **error.facts)
+
+
+def _kind_of(entry: Mapping[Any, Any], where: str) -> Kind:
+    kind = entry.get("kind", "render")
+    if kind not in KINDS:
+        near = difflib.get_close_matches(str(kind), KINDS, n=1)
+        raise ConfigError(
+            f"{where} is of the kind {kind!r}, which is none",
+            hint=f"Did you mean {near[0]!r}?" if near else f"Take one of: {', '.join(KINDS)}.",
+        )
+    found: Kind = kind
+    return found
+
+
+def _options(kind: Kind) -> set[str]:
+    """What a job of a kind may say."""
+    cls: type = JobSettings if kind == "render" else SETTINGS[kind]
+    return {field.name for field in fields(cls)} | {"name"}
+
+
+def _check_defaults(defaults: Any, entries: Sequence[Any]) -> None:
+    """Defaults hold for the jobs that have such an option; one must.
+
+    Raises:
+        ConfigError: None has.
+    """
+    if not isinstance(defaults, Mapping):
+        raise ConfigError("defaults is not a mapping", hint="Write option: value pairs.")
+    kinds = {str(e.get("kind", "render")) for e in entries if isinstance(e, Mapping)}
+    known = set().union(*(_options(kind) for kind in KINDS if kind in kinds)) - {"name"}
+    for key in defaults:
+        if str(key).replace("-", "_") not in known:
+            near = difflib.get_close_matches(str(key).replace("-", "_"), sorted(known), n=1)
+            raise ConfigError(
+                f"defaults has no setting {key!r}",
+                hint=f"Did you mean {near[0]!r}?" if near else "No job of the file has it.",
+                key=str(key),
+            )
+
+
+def _name_of(given: Any, number: int, stem: str, where: str) -> str:
+    """What a job is called: as it says, or its number and what it is made from or makes."""
+    clean = re.sub(r"[^\w-]+", "_", stem).strip("_") or "plate"
+    name = str(given) if given is not None else f"{number:03d}_{clean}"[:80]
+    if not _NAME.fullmatch(name) or name.startswith("."):
+        raise ConfigError(
+            f"{where}: name is {name!r}",
+            hint="Take letters, digits, dots, dashes and underscores, 80 at the most.",
+        )
+    return name
+
+
+def _named(
+    values: Mapping[Any, Any], where: str, kind: Kind = "render"
+) -> dict[str, Any]:
     """Options by field name, numbers that are meant as text as text."""
+    texts = TEXTS if kind == "render" else ("name", *NUMBERS_ARE_TEXT)
     named: dict[str, Any] = {}
     for key, value in values.items():
         name = str(key).replace("-", "_")
         if name in named:
             raise ConfigError(f"{where} gives {key!r} twice", hint="Keep one of them.")
-        if name in TEXTS and isinstance(value, int | float) and not isinstance(value, bool):
-            value = str(value)
-        named[name] = value
+        named[name] = _as_text(value) if name in texts else value
     return named
+
+
+def _as_text(value: Any) -> Any:
+    """A number as text; what is no number stays, and in a list each is looked at."""
+    if isinstance(value, list):
+        return [_as_text(one) for one in value]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if number else value
 
 
 def _absolute(given: JobSettings, folder: Path) -> JobSettings:
@@ -264,7 +409,7 @@ def _rate(text: str | None) -> Fraction | None:
     return None if text is None else parse_rate(text)
 
 
-def _same_names(jobs: list[Job], where: str) -> Iterator[ConfigError]:
+def _same_names(jobs: list[AnyJob], where: str) -> Iterator[ConfigError]:
     first: dict[str, int] = {}
     for job in jobs:
         if job.name in first:

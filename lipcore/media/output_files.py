@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import struct
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from lipcore.errors import DiskFullError, OutputError, OutputLockedError, OutputNotWritableError
+from lipcore.media.frame_locks import system_locks
 from lipcore.types import FrameRange
 
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
-_FRAME_ZERO = 1 << 31  # frame numbers may be negative, places in a file not
+_OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOINHERIT", 0)
+_LOCKS = system_locks()
 
 
 def output_error(error: OSError, path: Path) -> OutputError:
@@ -57,6 +57,18 @@ def appearing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def make_parent(path: Path) -> None:
+    """Make the folder in which a file will be written.
+
+    Raises:
+        DiskFullError, OutputNotWritableError: It cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(error, path) from error
+
+
 class FrameLock:
     """A lock on some frames of an output, released by the system when its process ends.
 
@@ -70,14 +82,18 @@ class FrameLock:
 
     def __init__(self, output: Path, frames: FrameRange) -> None:
         self._path = output.with_name(f".{output.name}.lock")
-        self._range = (frames.first + _FRAME_ZERO, len(frames))
         self._fd: int | None = None
         while True:
             try:
-                fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                fd = os.open(self._path, _OPEN, 0o666)
             except OSError as error:
                 raise output_error(error, output) from error
-            if not _lock(fd, *self._range):
+            try:
+                ours = _LOCKS.take(fd, frames)
+            except OSError as error:
+                os.close(fd)
+                raise output_error(error, output) from error
+            if not ours:
                 os.close(fd)
                 raise OutputLockedError(
                     f"another process writes frames {frames} of {output}",
@@ -96,38 +112,4 @@ class FrameLock:
         fd, self._fd = self._fd, None
         if fd is None:
             return
-        if _lock(fd, 0, 0):  # the whole file: nobody else holds any frame
-            with contextlib.suppress(OSError):
-                self._path.unlink()
-        os.close(fd)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(fd: int, start: int, length: int) -> bool:
-        # Windows cannot lock beyond 2 GiB here, nor test for sole use: one lock an output.
-        os.lseek(fd, 0, os.SEEK_SET)
-        try:
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return length == 0
-        return True
-
-else:
-    import fcntl
-
-    def _lock(fd: int, start: int, length: int) -> bool:
-        """Lock bytes for writing; a length of 0 is all there are."""
-        try:
-            if hasattr(fcntl, "F_OFD_SETLK"):
-                # Held by the open file, not by the process: two writers of one process count.
-                request = struct.pack("@hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
-                fcntl.fcntl(fd, fcntl.F_OFD_SETLK, request)
-            else:
-                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
-        except OSError as error:
-            if error.errno in (errno.EAGAIN, errno.EACCES):
-                return False
-            raise
-        return True
+        _LOCKS.drop(fd, self._path)

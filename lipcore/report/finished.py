@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,31 @@ def find_renders(given: Sequence[Path]) -> list[FinishedRender]:
         for found in _sidecars(path.expanduser().absolute()):
             sidecars[found.resolve()] = None
     return [read_render(path) for path in sidecars]
+
+
+def relink(
+    renders: Sequence[FinishedRender], *, plate: Path | None, dialogue: Path | None
+) -> list[FinishedRender]:
+    """The same renders; of a single one, its media where they are said to be.
+
+    Args:
+        renders: As found.
+        plate: Its plate, on this machine; None leaves what the sidecar says.
+        dialogue: Likewise; ignored where curves drove the mouth.
+
+    Raises:
+        ConfigError: There are several renders.
+    """
+    if plate is None and dialogue is None:
+        return list(renders)
+    if len(renders) != 1:
+        raise ConfigError(
+            f"a plate or dialogue was named for {len(renders)} renders",
+            hint="Name them for one render alone.",
+        )
+    (one,) = renders
+    spoken = dialogue if dialogue is not None and one.dialogue is not None else one.dialogue
+    return [replace(one, plate=plate or one.plate, dialogue=spoken)]
 
 
 def _sidecars(path: Path) -> list[Path]:

@@ -144,6 +144,27 @@ class ConformResult:
     """Those that lie rendered."""
 
 
+def render_plan(
+    plan: LanguagePlan, request: ConformRequest, listener: RenderListener
+) -> tuple[ShotOutcome, ...]:
+    """Render the shots of a plan, and write nothing else.
+
+    Returns:
+        The shots that lie rendered, in record order.
+
+    Raises:
+        ConfigError: The plan has no dialogue, or the request no folder.
+        LipcoreError: A shot cannot be rendered.
+    """
+    if plan.dialogue is None or plan.folder is None:
+        raise ConfigError(
+            "a conform needs a dialogue and a folder", hint="Or plan only, with --dry-run."
+        )
+    return tuple(render_shots(
+        plan.shots, plan.dialogue.dialogue, plan.read.rate, plan.folder, request.config, listener
+    ))  # fmt: skip
+
+
 def run_conform(
     plan: LanguagePlan, request: ConformRequest, listener: RenderListener
 ) -> ConformResult:
@@ -153,23 +174,18 @@ def run_conform(
         ConfigError: The plan has no dialogue, or the request no folder.
         LipcoreError: A shot cannot be rendered, or something not written.
     """
-    if plan.dialogue is None or plan.folder is None:
-        raise ConfigError(
-            "a conform needs a dialogue and a folder", hint="Or plan only, with --dry-run."
-        )
+    outcomes = render_plan(plan, request, listener)
+    assert plan.folder is not None  # ``render_plan`` has refused that
     read, shots, folder, language = plan.read, plan.shots, plan.folder, plan.language
     name = "_".join(word for word in (request.timeline.stem, "lipsync", language) if word)
-    outcomes = render_shots(
-        shots, plan.dialogue.dialogue, read.rate, folder, request.config, listener
-    )
     outputs = write_timeline(
         read, shots, folder, folder / f"{name}.otio", language=language, formats=request.formats
     )
     if request.report:
         page = folder / f"{name}.html"
         write_report(
-            page, read, shots, outcomes, language=language, cache=Cache(request.config.cache),
-            listener=listener,
+            page, read, shots, list(outcomes), language=language,
+            cache=Cache(request.config.cache), listener=listener,
         )
         outputs.append(page)
-    return ConformResult(tuple(outputs), tuple(outcomes))
+    return ConformResult(tuple(outputs), outcomes)

@@ -14,7 +14,18 @@ from lipcore.media.plate import open_plate
 from lipcore.rates import parse_rate
 from lipcore.types import FrameRange
 from lipcore.worker.cancel import CancelToken
-from lipcore.worker.requests import Adapt, Analyse, Conform, Job, Plan, Render, Track, parse_frames
+from lipcore.worker.requests import (
+    Adapt,
+    Analyse,
+    Conform,
+    Evaluate,
+    Job,
+    Plan,
+    Render,
+    Report,
+    Track,
+    parse_frames,
+)
 
 if TYPE_CHECKING:
     from lipcore.types import FaceTrack
@@ -93,6 +104,10 @@ def run_job(params: Job, token: CancelToken, emit: Emit) -> dict[str, object]:
         return _track(params, listener)
     if isinstance(params, Conform):
         return _conform(params, listener, emit)
+    if isinstance(params, Evaluate):
+        return _evaluate(params, listener)
+    if isinstance(params, Report):
+        return _report(params, listener)
     return _adapt(params, listener.progress)
 
 
@@ -141,7 +156,12 @@ def describe_track(track: FaceTrack) -> dict[str, object]:
 
 
 def _conform(params: Conform, listener: JobListener, emit: Emit) -> dict[str, object]:
-    from lipcore.timeline.conform import ConformRequest, plan_conform, run_conform
+    from lipcore.timeline.conform import (
+        ConformRequest,
+        plan_conform,
+        render_plan,
+        run_conform,
+    )
     from lipcore.timeline.dialogue import parse_source
 
     dialogue = params.dialogue
@@ -156,9 +176,12 @@ def _conform(params: Conform, listener: JobListener, emit: Emit) -> dict[str, ob
     outputs: tuple[Path, ...] = ()
     pictures: dict[int, dict[str, object]] = {}
     if not params.dry_run:
-        made = run_conform(plan, request, listener)
-        outputs = made.outputs
-        for shot in made.shots:
+        if params.write:
+            made = run_conform(plan, request, listener)
+            outputs, rendered = made.outputs, made.shots
+        else:
+            rendered = render_plan(plan, request, listener)
+        for shot in rendered:
             pictures[shot.shot.number] = {
                 "picture": str(shot.picture.absolute()),
                 "frames": [shot.frames.first, shot.frames.last],
@@ -187,6 +210,46 @@ def _adapt(params: Adapt, progress: Callable[[str, int, int], None]) -> dict[str
         "before_db": round(made.base_psnr_db, 2), "after_db": round(made.psnr_db, 2),
         "weights": made.weights,
     }  # fmt: skip
+
+
+def _evaluate(params: Evaluate, listener: JobListener) -> dict[str, object]:
+    from lipcore.cache import Cache
+    from lipcore.evaluate.compare import evaluate_render
+    from lipcore.evaluate.table import evaluation_facts, write_evaluation
+    from lipcore.media.output_files import make_parent
+
+    for out in params.outs:
+        make_parent(out)
+    done = evaluate_render(
+        params.render, params.against, dialogue=params.dialogue,
+        offset_frames=params.offset_frames, speaker=params.speaker, rate=_rate(params.rate),
+        cache=Cache(params.cache), progress=listener.progress,
+    )
+    for out in params.outs:
+        write_evaluation(done, out)
+    facts = evaluation_facts(done)
+    return {"outputs": [str(out) for out in params.outs], "figures": facts["figures"]}
+
+
+def _report(params: Report, listener: JobListener) -> dict[str, object]:
+    from lipcore.cache import Cache
+    from lipcore.media.output_files import make_parent
+    from lipcore.report.finished import find_renders, relink
+    from lipcore.report.review import write_review
+
+    make_parent(params.out)
+    found = relink(find_renders(params.renders), plate=params.plate, dialogue=params.dialogue)
+    reviewed = write_review(
+        found, params.out, title=params.title, cache=Cache(params.cache),
+        progress=lambda done, total: listener.progress("report", done, total),
+    )
+    return {
+        "outputs": [str(params.out)],
+        "shots": [
+            {"name": one.name, "findings": [f.text for f in one.findings if f.serious]}
+            for one in reviewed
+        ],
+    }
 
 
 def _rate(text: str | None) -> Fraction | None:

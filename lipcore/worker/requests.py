@@ -118,6 +118,9 @@ class Conform:
     """What else to write the new track as: ``edl``, ``xml``, ``fcpx``, ``aaf``."""
     report: bool = True
     """Write a page about the rendered shots."""
+    write: bool = True
+    """Write the new timeline, too; without it, shots are rendered and nothing else is written:
+    a later run without ``only`` writes the rest."""
     dry_run: bool = False
     settings: RenderConfig = field(default_factory=RenderConfig)
 
@@ -149,14 +152,52 @@ class Adapt:
             raise ConfigError(f"minutes must be 0.05 or more, got {self.minutes}")
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluate:
+    """Measures a render against its plate, as ``lipcore evaluate``."""
+
+    render: Path
+    against: Path
+    dialogue: Path | None = None
+    offset_frames: float = 0.0
+    speaker: str = "largest"
+    rate: str | None = None
+    outs: tuple[Path, ...] = ()
+    """Files to write, ``.json`` or ``.csv``."""
+    cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        for out in self.outs:
+            if out.suffix.lower() not in (".json", ".csv"):
+                raise ConfigError(
+                    f"{out} is neither .json nor .csv", hint="Name the file figures.json."
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Writes a page about finished renders, as ``lipcore report``."""
+
+    renders: tuple[Path, ...]
+    """Folders, videos or sequences, each with its sidecar."""
+    out: Path
+    title: str = ""
+    plate: Path | None = None
+    """Of a single render: where its plate lies, if not where the sidecar says."""
+    dialogue: Path | None = None
+    """Likewise."""
+    cache: Path | None = None
+
+
 Question = Hello | Status | Cancel | Shutdown
 """Answered at once."""
-Job = Render | Track | Conform | Adapt
+Job = Render | Track | Conform | Adapt | Evaluate | Report
 """Queued and done one after another."""
 
 METHODS: dict[str, type[Question | Job]] = {
     "hello": Hello, "status": Status, "cancel": Cancel, "shutdown": Shutdown, "plan": Plan,
     "analyse": Analyse, "render": Render, "track": Track, "conform": Conform, "adapt": Adapt,
+    "evaluate": Evaluate, "report": Report,
 }  # fmt: skip
 
 

@@ -34,15 +34,6 @@ class Heard:
         self.lines.append(message)
 
 
-@pytest.fixture
-def studio(portrait_plate: Path, spoken_line: Path, tmp_path: Path) -> Path:
-    """A folder with a plate ``plate`` of 12 frames, a line, and a cache of its own."""
-    folder = tmp_path / "Büro 1"
-    shutil.copytree(portrait_plate.parent, folder / "plate")
-    shutil.copy(spoken_line, folder / "line.wav")
-    return folder
-
-
 def _jobs(folder: Path, *lines: str) -> Path:
     path = folder / "jobs.yaml"
     text = "".join(f"  - {{plate: plate, dialogue: line.wav, {line}}}\n" for line in lines)

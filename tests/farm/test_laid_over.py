@@ -31,11 +31,11 @@ def studio(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def jobs_file(folder: Path, plate: Path, line: Path, weights: str) -> Path:
+def jobs_file(folder: Path, plate: Path, line: Path, weights: str, **more: object) -> Path:
     path = folder / "jobs.yaml"
     path.write_text(json.dumps({"jobs": [{
         "name": "shot", "plate": str(plate), "dialogue": str(line), "out": "done",
-        "synthesis": "adapted", "refine": 0.5, "weights": weights,
+        "synthesis": "adapted", "refine": 0.5, "weights": weights, **more,
     }]}), encoding="utf-8")  # fmt: skip
     return path
 
@@ -45,11 +45,12 @@ def test_a_bundle_names_each_file(
     adapt_minutes: float | None, studio: Path, portrait_plate: Path, spoken_line: Path
 ) -> None:
     path = jobs_file(
-        studio, portrait_plate, spoken_line, "base+shot.safetensors+refiner.safetensors"
+        studio, portrait_plate, spoken_line, "base+shot.safetensors+refiner.safetensors",
+        **({} if adapt_minutes is None else {"adapt": adapt_minutes}),
     )
     (check,) = check_jobs(read_jobs(path))
     assert check.error is None
-    write_bundle(check, studio / "bundle", BundleSettings(adapt_minutes=adapt_minutes))
+    write_bundle(check, studio / "bundle", BundleSettings())
     values = json.loads((studio / "bundle" / "openjd_parameters.json").read_text("utf-8"))
     laid = {"Adaptation": "shot.safetensors", "Adaptation2": "refiner.safetensors"}
     assert {n: Path(values[n]).name for n in laid} == laid

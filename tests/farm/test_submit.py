@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
 from lipcore.errors import ConfigError
-from lipcore.farm.bundle import BundleSettings, write_bundle
-from lipcore.farm.check import check_jobs
-from lipcore.farm.jobs import read_jobs
 from lipcore.farm.session import (
     SessionError,
     call_session,
@@ -32,32 +29,8 @@ from lipcore.shot import RenderConfig, Shot
 from lipcore.types import FrameRange
 from lipcore.worker.requests import parse_request
 
-BIN = Path(sys.executable).parent
-
-
-@pytest.fixture
-def studio(portrait_plate: Path, spoken_line: Path, tmp_path: Path) -> Path:
-    folder = tmp_path / "Büro 1"
-    shutil.copytree(portrait_plate.parent, folder / "plate")
-    shutil.copy(spoken_line, folder / "line.wav")
-    return folder
-
-
-def _bundle(folder: Path, entry: str, **settings: object) -> Path:
-    (folder / "jobs.yaml").write_text(f"jobs: [{{name: shot, {entry}}}]", "utf-8")
-    (check,) = check_jobs(read_jobs(folder / "jobs.yaml"))
-    assert check.error is None
-    write_bundle(check, folder / "bundle", BundleSettings(**settings))  # type: ignore[arg-type]
-    return folder / "bundle"
-
-
-def _openjd(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = shutil.which("openjd", path=f"{BIN}{os.pathsep}{os.environ['PATH']}")
-    if command is None:
-        pytest.skip("openjd-cli is not installed")
-    return subprocess.run(
-        [command, *map(str, arguments)], capture_output=True, text=True, timeout=560
-    )
+Openjd = Callable[..., "subprocess.CompletedProcess[str]"]
+Bundler = Callable[..., Path]
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -77,9 +50,12 @@ def _flaky(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_bundle_runs_and_a_task_that_fails_once_loses_nothing(studio: Path) -> None:
-    bundle = _bundle(
-        studio, "plate: plate, dialogue: line.wav, out: done, strength: 0.8",
+def test_a_bundle_runs_and_a_task_that_fails_once_loses_nothing(
+    studio: Path, bundle_of: Bundler, openjd: Openjd, run_bundle: Openjd
+) -> None:
+    bundle = bundle_of(
+        "plate: plate, dialogue: line.wav, out: done, strength: 0.8, offset-frames: 1, "
+        "evaluate: looked at/figures.json, report: looked at/page.html",
         chunk_frames=4, command=str(_flaky(studio)),
     )
     # The farm knows the plate by another path.
@@ -91,43 +67,68 @@ def test_a_bundle_runs_and_a_task_that_fails_once_loses_nothing(studio: Path) ->
         "destination_path": str(studio / "plate"),
     }]})  # fmt: skip
     run = [
-        "run", bundle / "template.yaml", "--step", "Assemble", "--run-dependencies",
-        "-p", f"file://{bundle / 'elsewhere.json'}", "--path-mapping-rules", rules,
+        "run", bundle / "template.yaml", "-p", f"file://{bundle / 'elsewhere.json'}",
+        "--path-mapping-rules", rules,
     ]
-    first = _openjd(*run)
+    first = openjd(*run)
     assert first.returncode == 1 and "a node went down" in first.stdout
     before = {p: p.stat().st_mtime_ns for p in (studio / "done").glob("*.exr")}
     assert {p.name[-8:-4] for p in before} == {"1001", "1002", "1003", "1004"}
 
-    second = _openjd(*run)
+    second = openjd(*run)
     assert second.returncode == 0, second.stdout[-3000:]
     assert "openjd_progress: 100" in second.stdout
+    assert second.stdout.count("openjd_status: the worker runs") == 1, "one worker a session"
     assert all(p.stat().st_mtime_ns == told for p, told in before.items()), "rendered again"
 
     single = studio / "single"
     render_shot(
         Shot(studio / "plate", studio / "line.wav", frames=FrameRange(1001, 1012)),
-        RenderConfig(strength=0.8, cache=studio / "cache"), single,
+        RenderConfig(strength=0.8, offset_frames=1.0, cache=studio / "cache"), single,
     )
     assert _digests(studio / "done") == _digests(single) and len(_digests(single)) == 12
+    figures = json.loads((studio / "looked at" / "figures.json").read_text("utf-8"))
+    assert figures["protocol"]["frames"] == 12 and figures["protocol"]["offset_frames"] == 1
+    assert figures["protocol"]["matte"] == "of the sidecar"
+    assert b"<html" in (studio / "looked at" / "page.html").read_bytes()[:200]
+    # Measured by a job of its own, a part of the shot is compared with the plate's same frames.
+    again = bundle_of(
+        "kind: evaluate, render: single, against: plate, dialogue: line.wav, offset-frames: 1, "
+        "out: [again.json, again.csv]", command=str(studio / "flaky"), folder="bundle 2",
+    )  # fmt: skip
+    third = run_bundle(again)
+    assert third.returncode == 0, third.stdout[-3000:]
+    told = json.loads((studio / "again.json").read_text("utf-8"))
+    assert told["figures"] == figures["figures"] and (studio / "again.csv").exists()
+    page = bundle_of("kind: report, render: [done, single], out: both.html, title: '010'",
+                     command=str(studio / "flaky"), folder="bundle 3")  # fmt: skip
+    fourth = run_bundle(page)
+    assert fourth.returncode == 0, fourth.stdout[-3000:]
+    assert "010" in (studio / "both.html").read_text("utf-8")
 
 
-def test_a_bundle_says_what_a_farm_must_know(studio: Path) -> None:
+def test_a_bundle_says_what_a_farm_must_know(
+    studio: Path, bundle_of: Bundler, openjd: Openjd
+) -> None:
     (studio / "curve.txt").write_text("1001 0.5\n")
-    bundle = _bundle(
-        studio, "plate: plate, dialogue: line.wav, out: done.mkv, strength: curve.txt, "
-        "frames: 1001-1012", chunk_frames=50, adapt_minutes=2.5,
+    bundle = bundle_of(
+        "plate: plate, dialogue: line.wav, out: done.mkv, strength: curve.txt, overwrite: true, "
+        "frames: 1001-1012, adapt: 2.5, synthesis: adapted, report: r.html, evaluate: e.csv",
+        chunk_frames=50,
     )
-    checked = _openjd("check", bundle / "template.yaml")
+    checked = openjd("check", bundle / "template.yaml")
     assert checked.returncode == 0, checked.stdout
     template = yaml.safe_load((bundle / "template.yaml").read_text("utf-8"))
-    _, adapt, render, assemble = template["steps"]
-    assert [s["dependencies"][0]["dependsOn"] for s in (adapt, render, assemble)] == [
-        "Track", "Adapt", "Render"]  # fmt: skip
+    track, adapt, render, assemble, evaluate, report = template["steps"]
+    assert "dependencies" not in track
+    assert [s["dependencies"] for s in (adapt, render, assemble, evaluate, report)] == [
+        [{"dependsOn": name}] for name in ("Track", "Adapt", "Render", "Assemble", "Assemble")]
     words = render["script"]["actions"]["onRun"]["args"]
     assert "--segments={{Task.Param.Segments}}" in words
     assert "--set=strength={{Param.Strength}}" in words
     assert "--set=weights=base+{{Param.WorkDir}}/adapted.safetensors" in words
+    assert "--set=overwrite=true" in words
+    assert "--set=minutes=2.5" in adapt["script"]["actions"]["onRun"]["args"]
     assert not any("weights" in word for word in adapt["script"]["actions"]["onRun"]["args"])
     values = yaml.safe_load((bundle / "parameter_values.yaml").read_text("utf-8"))
     by_name = {entry["name"]: entry["value"] for entry in values["parameterValues"]}
@@ -136,25 +137,28 @@ def test_a_bundle_says_what_a_farm_must_know(studio: Path) -> None:
     named = assets["assetReferences"]["inputs"]
     assert set(named["filenames"]) == {str(studio / "line.wav"), str(studio / "curve.txt")}
     assert named["directories"] == [str(studio / "plate")]
+    (environment,) = template["jobEnvironments"]
+    assert environment["script"]["actions"]["onEnter"]["args"][:2] == ["farm", "start"]
     for step in template["steps"]:
         action = step["script"]["actions"]["onRun"]
         assert action["timeout"] > 0 and action["cancelation"]["notifyPeriodInSeconds"] == 60
 
 
 def test_only_the_last_step_signs_and_the_key_is_never_copied(
-    studio: Path, tiny_networks: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    studio: Path, bundle_of: Bundler, openjd: Openjd, tiny_networks: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     shutil.copytree(tiny_networks, studio / "nets")
     monkeypatch.setattr(certificate, "config_folder", lambda: studio / "config")
     certificate.load_identity(None, None)  # makes one
     shutil.copy(studio / "config" / "signing" / certificate.CERTIFICATE, studio / "who.pem")
     shutil.copy(studio / "config" / "signing" / certificate.PRIVATE_KEY, studio / "key.pem")
-    bundle = _bundle(
-        studio, "plate: plate, dialogue: line.wav, out: done, provenance: true, "
+    bundle = bundle_of(
+        "plate: plate, dialogue: line.wav, out: done, provenance: true, "
         "certificate: who.pem, private-key: key.pem, consent: 'contract 12', watermark: shot7, "
         "watermark-method: pattern, backend: torch, weights: nets",
     )
-    checked = _openjd("check", bundle / "template.yaml")
+    checked = openjd("check", bundle / "template.yaml")
     assert checked.returncode == 0, checked.stdout
     template = yaml.safe_load((bundle / "template.yaml").read_text("utf-8"))
     flows = {p["name"]: p.get("dataFlow") for p in template["parameterDefinitions"]}
@@ -174,9 +178,9 @@ def test_only_the_last_step_signs_and_the_key_is_never_copied(
     assert str(studio / "key.pem") not in inputs["filenames"]
 
 
-def test_values_cannot_become_expressions(studio: Path) -> None:
+def test_values_cannot_become_expressions(bundle_of: Bundler) -> None:
     with pytest.raises(ConfigError, match="two braces"):
-        _bundle(studio, "plate: plate, dialogue: line.wav, out: done, speaker: '{{Param.X}}'")
+        bundle_of("plate: plate, dialogue: line.wav, out: done, speaker: '{{Param.X}}'")
 
 
 def test_words_of_a_task_are_a_request_that_the_worker_takes() -> None:

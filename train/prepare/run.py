@@ -6,7 +6,6 @@ import contextlib
 import json
 import multiprocessing
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -31,6 +30,7 @@ from lipcore.media.output_files import FrameLock
 from lipcore.provenance.watermark import require_package
 from lipcore.types import FrameRange
 
+from ..pool import end_with_parent
 from ..shards import facts_of, write_json, write_manifest
 from ..sync_offset import SyncMeter
 from .part import Outcome, Part, fingerprint, prepare_part
@@ -259,15 +259,7 @@ def _start_worker(jobs: int) -> None:
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
     cv2.setNumThreads(1)
     _meter.append(SyncMeter())
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def end_with_parent() -> None:
-        parent.join()
-        os._exit(1)
-
-    # A parent that is killed cannot tell its workers to stop.
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
 def _work(part: Part, out: Path, config: PrepareConfig, made_from: str) -> Outcome:

@@ -13,6 +13,7 @@ from typing import Any
 
 from lipcore.errors import OutputExistsError, TrainingError
 
+from ..pool import end_with_parent
 from ..shards import Sample, ShardWriter, write_manifest
 from .clip import Cast, SynthConfig, key_of, make_segment
 from .head import load_head
@@ -142,6 +143,7 @@ _casts: list[Cast] = []
 
 
 def _start_worker(head: Path | None, portraits: tuple[Path, ...]) -> None:
+    end_with_parent()
     _casts.append(_load_cast(head, portraits))
 
 

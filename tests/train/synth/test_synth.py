@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -197,16 +198,27 @@ def test_a_killed_run_goes_on_to_the_same_shards(
     command = [
         sys.executable, "-m", "lipcore", "data", "synth", "--head", str(head_file), "--out",
         str(out), "--speakers", "2", "--seconds", "1.6", "--size", "96", "--val-share", "0.5",
-        "--seed", "3", "--jobs", "1", "--voices", "espeak", "--json",
+        "--seed", "3", "--jobs", "2", "--voices", "espeak", "--json",
     ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None and not list(out.glob("synth-00000.tar")):
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while process.poll() is None and not list(out.glob("synth-*.tar")):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    first = (out / "synth-00000.tar").stat().st_mtime_ns
+    for _ in range(600):  # the workers end with their parent
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("workers outlived their parent")
+    finished = {path: path.stat().st_mtime_ns for path in out.glob("synth-*.tar")}
+    assert finished
     subprocess.run(command, check=True, capture_output=True)
-    assert (out / "synth-00000.tar").stat().st_mtime_ns == first
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
     assert _shards(out) == _shards(folder)
 
 
