@@ -65,7 +65,8 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--refine", type=float, is_flag=False, flag_value=1.0,
                      default=_DEFAULT.refine, metavar="[0-1]",
                      help="Refiner (stage 2) of latent and adapted: share of its picture; 1 "
-                     "without a number. The weights must hold one."),
+                     "without a number. The weights must hold one; --detail bank shows little "
+                     "of it."),
         click.option("--feather", type=float, default=_DEFAULT.feather, show_default=True,
                      help="Softness of the matte; 1.0 is the distance of the outer eye corners."),
         click.option("--watermark", metavar="TEXT|none", default=_DEFAULT.watermark,

@@ -19,6 +19,8 @@ from lipcore.models.refiner import Refiner, RefinerConfig
 
 pytestmark = pytest.mark.slow
 
+LAST = FIRST + 11
+"""Of the whole plate: towards its end the line parts the lips."""
 SHORT_MINUTES = 0.05
 """The least that the worker takes: three seconds of training."""
 
@@ -42,7 +44,7 @@ def sidecar(scene: Scene, take: int) -> dict[str, Any]:
 
 def test_adapt_learns_the_shot_and_render_uses_it(scene: Scene, refiner: Path) -> None:
     node, file = scene.node, scene.folder / "lipsync" / "Lipsync1.safetensors"
-    scene.read["file"].fromUserText(f"{scene.read['file'].value()} {FIRST}-{FIRST + 11}")
+    scene.read["file"].fromUserText(f"{scene.read['file'].value()} {FIRST}-{LAST}")
     node["weights"].setValue(f"base+{refiner}")
     node["minutes"].setValue(SHORT_MINUTES)
     scene.press("adapt")
@@ -61,22 +63,20 @@ def test_adapt_learns_the_shot_and_render_uses_it(scene: Scene, refiner: Path) -
     node["synthesis"].setValue("adapted")
 
     # The next Render is the command line's with these weights, pixel for pixel.
-    frames = lipcore.FrameRange(FIRST + 2, FIRST + 5)
-    node["frames"].setValue(str(frames))
     scene.press("render")
     assert scene.host.messages == []
     told = sidecar(scene, 1)
     assert told["synthesis"] == "adapted" and told["refine"] == 0
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     assert told["weights_sha256"]["adaptation"] == digest
-    out = scene.folder / "reference"
-    plate = next((scene.folder / "lipsync").glob(f"plate_*/plate.{FIRST + 2}.exr"))
+    out, frames = scene.folder / "reference", lipcore.FrameRange(LAST - 3, LAST - 1)
+    plate = next((scene.folder / "lipsync").glob(f"plate_*/plate.{FIRST}.exr"))
     lipcore.render_shot(
         lipcore.Shot(
             plate.with_name("plate.####.exr"), Path(node["dialogue"].value()),
-            frames=frames, colorspace="lin_rec709_scene",
+            frames=lipcore.FrameRange(FIRST, LAST), colorspace="lin_rec709_scene",
         ),
-        lipcore.RenderConfig(synthesis="adapted", weights=learnt), out,
+        lipcore.RenderConfig(synthesis="adapted", weights=learnt, chunk=frames), out,
     )
     changed = 0
     for frame in frames:
@@ -97,7 +97,6 @@ def test_adapt_learns_the_shot_and_render_uses_it(scene: Scene, refiner: Path) -
     assert max(np.abs(a - b).max() for a, b in zip(refined, plain, strict=True)) > 0.002
 
     # Adapted again, it begins from the set, not from what it learnt before.
-    node["frames"].setValue("")
     scene.press("adapt")
     assert scene.host.messages == [] and node["weights"].value() == learnt
     assert load_header(file)["record"]["base_psnr"] == pytest.approx(
