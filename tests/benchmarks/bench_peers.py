@@ -197,27 +197,31 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     found: dict[str, float] = {}
+
+    def note(figures: dict[str, float]) -> None:
+        found.update(figures)
+        for key, value in figures.items():
+            print(f"{key:32} {value:10.3f}", flush=True)
+
     with tempfile.TemporaryDirectory() as name:
         for deliver, out in (("full", "out.mp4"), ("patch", "out")):
             made = render(
                 given.clip, given.dialogue, Path(name) / out, Path(name) / f"cache {deliver}",
                 given.frames, deliver,
             )
-            found |= {f"lipcore_{deliver}_{key}": value for key, value in made.items()}
+            note({f"lipcore_{deliver}_{key}": value for key, value in made.items()})
     if "wav2lip" in given.peers:
-        found |= measure_wav2lip(given.clip)
-        found["s3fd_peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+        note(measure_wav2lip(given.clip))
+        note({"s3fd_peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6})
     if {"musetalk", "latentsync"} & set(given.peers):
-        found["sound_cpu_s"] = measure_sound()
+        note({"sound_cpu_s": measure_sound()})
         sides = {256} if "musetalk" in given.peers else set()
         for side in sides | ({given.side} if "latentsync" in given.peers else set()):
-            found |= measure_vae(side)
+            note(measure_vae(side))
     if "musetalk" in given.peers:
-        found |= measure_musetalk()
+        note(measure_musetalk())
     if "latentsync" in given.peers:
-        found |= measure_latentsync(given.side, given.steps)
-    for key, value in found.items():
-        print(f"{key:32} {value:10.3f}")
+        note(measure_latentsync(given.side, given.steps))
     targets = {"Wav2Lip with S3FD at full size": 50, "Wav2Lip with S3FD at quarter size": 5}
     for peer, spent in of_a_frame(found).items():
         for deliver in ("full", "patch"):

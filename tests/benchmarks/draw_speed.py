@@ -27,7 +27,7 @@ from lipcore.report.page import figure, heading, page, paragraph, plots, table
 
 _WIDTH, _HEIGHT, _LEFT, _FOOT = 340, 190, 44, 34
 _SIXTEEN_NINTHS = 16 / 9
-_ROW, _BAR = 38, 10
+_ROW, _BAR, _NEAR = 38, 10, 50
 _NETWORKS = """
 import json, resource, sys, tempfile, time
 from pathlib import Path
@@ -64,13 +64,17 @@ def line_plot(title: str, points: Sequence[tuple[float, float]], x_unit: str, un
         for x, y in points
     ]
     drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    marks = "".join(
-        f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3.5" style="fill:var(--mark)"/>'
-        f'<text x="{px:.1f}" y="{py - 9:.1f}" text-anchor="{"end" if i else "middle"}">'
-        f"{y:.3g} {html.escape(unit)}</text>"
-        f'<text x="{px:.1f}" y="{_HEIGHT - 16}" text-anchor="middle">{x:g}</text>'
-        for i, ((px, py), (x, y)) in enumerate(zip(places, points, strict=True))
-    )
+    marks = ""
+    for i, ((px, py), (x, y)) in enumerate(zip(places, points, strict=True)):
+        # Where points are near each other, every second value stands below the line.
+        near = any(abs(px - other) < _NEAR for j, (other, _) in enumerate(places) if j != i)
+        below = near and i % 2
+        marks += (
+            f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3.5" style="fill:var(--mark)"/>'
+            f'<text x="{px:.1f}" y="{py + (18 if below else -9):.1f}" '
+            f'text-anchor="{"end" if i and not near else "middle"}">{y:.3g} {html.escape(unit)}'
+            f'</text><text x="{px:.1f}" y="{_HEIGHT - 16}" text-anchor="middle">{x:g}</text>'
+        )
     base = _HEIGHT - _FOOT
     return figure(title, (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role=img>'
