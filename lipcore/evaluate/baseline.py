@@ -15,7 +15,15 @@ from lipcore.media.writers import open_writer
 from lipcore.models.mel import MelConfig, MelFrontEnd
 from lipcore.models.published.wav2lip import MEL_STEPS, SIDE, Wav2Lip
 from lipcore.tracking.networks import Picture
-from lipcore.types import Dialogue, FaceTrack, FloatArray, Frame, FrameRange
+from lipcore.types import (
+    Dialogue,
+    FaceTrack,
+    FloatArray,
+    Frame,
+    FrameRange,
+    Patch,
+    Window,
+)
 
 _STEPS_A_SECOND = 80
 _BELOW_PX = 10
@@ -64,9 +72,31 @@ def render_wav2lip(
             shown = color.tracking_picture(frame.rgb)
             face = cv2.resize(shown[y0:y1, x0:x1], (SIDE, SIDE)).astype(np.uint8)
             new = cv2.resize(draw_face(network, face, heard[i]), (x1 - x0, y1 - y0))
-            rgb = frame.rgb.copy()
-            rgb[y0:y1, x0:x1] = color.from_display(new.astype(np.float32) / 255)
-            writer.write(Frame(frame.number, rgb, frame.window, frame.native), None)
+            drawn = color.from_display(new.astype(np.float32) / 255)
+            writer.write(frame, box_patch(frame, x0, y0, drawn))
+
+
+def box_patch(frame: Frame, left: int, top: int, drawn: FloatArray) -> Patch:
+    """A drawn box, edges and all, to be laid over a frame of which all else stays the plate's.
+
+    A frame with changed ``rgb`` will not do: writers give back the plate's own code values where
+    there is no patch.
+
+    Args:
+        frame: Of the plate.
+        left: First column of the box, from that of the data window.
+        top: First row, likewise.
+        drawn: ``(height, width, 3)`` in the plate's encoding.
+    """
+    height, width = drawn.shape[:2]
+    window = frame.window
+    x0, y0 = max(0, left - 1), max(0, top - 1)
+    x1, y1 = min(window.width, left + width + 1), min(window.height, top + height + 1)
+    alpha = np.zeros((y1 - y0, x1 - x0), np.float32)
+    rgb = np.zeros((*alpha.shape, 3), np.float32)
+    inside = slice(top - y0, top - y0 + height), slice(left - x0, left - x0 + width)
+    alpha[inside], rgb[inside] = 1, drawn
+    return Patch(Window(window.x + x0, window.y + y0, x1 - x0, y1 - y0), rgb, alpha, alpha)
 
 
 @torch.no_grad()
