@@ -62,6 +62,8 @@ _OF_THE_PLATES_LIPS = (
     "SSIM", "PSNR dB", "LMD", "opening correlation", "width correlation", "lips' lag",
 )  # fmt: skip
 """They mean something only where the mouth says what the plate says."""
+_OF_SOUND = ("sync ", "offset", "heard ", "LSE-")
+"""Beginnings of names that mean something only where there is a sound."""
 _VERSION = 3
 _APART = 12
 """Frames this near to the one drawn are shut out, so that ours cannot give the plate back."""
@@ -420,6 +422,8 @@ def _table(
     rows = []
     for name, better in names.items():
         if condition not in _OWN and name in _OF_THE_PLATES_LIPS:
+            continue
+        if condition == "silent" and name.startswith(_OF_SOUND):
             continue
         values = tuple(_mean(by_method[m], name) for m in methods)
         if not all(math.isnan(v) for v in values):

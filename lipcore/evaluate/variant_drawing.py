@@ -32,7 +32,7 @@ from lipcore.shapes.measure import inner_opening
 from lipcore.synthesis.latent_shot import boxes_of, crop_of, from_tensor, to_tensor
 from lipcore.synthesis.warp import look_up
 from lipcore.tracking.align import crop_window, to_square, uncrop_map
-from lipcore.types import Dialogue, FaceTrack, FloatArray, Frame, Window
+from lipcore.types import Dialogue, FaceTrack, FloatArray, Frame, Patch, Window
 
 _SOFT = 0.03
 """Of the edges of the new lower face, as a share of the crop's side."""
@@ -146,25 +146,22 @@ def render_heard(
                 pose = variant.path.encode_pose(crop, torch.from_numpy(box))
                 seen = variant.path.encode(crop) if variant.same_reference else reference
                 new = variant.draw(pose, seen, heard[i : i + 1])
-                writer.write(_laid_over(frame, new, box[0], track.transforms[i], color), None)
+                writer.write(frame, _patch(frame, new, box[0], track.transforms[i], color))
             progress(i + 1)
 
 
-def _laid_over(
+def _patch(
     frame: Frame, crop: FloatArray, box: FloatArray, transform: FloatArray, color: ColorTransform
-) -> Frame:
-    """The plate's frame with the crop's lower face in it."""
+) -> Patch:
+    """The crop's lower face, to be laid over the plate's frame."""
     size, window = len(crop), crop_window(transform).intersect(frame.window)
     place = uncrop_map(transform, window) * size
     inside = Window(0, 0, size, size)
-    alpha = look_up(lower_face_matte(box, size)[..., None], inside, place)
-    alpha = alpha.reshape(window.shape)[..., None].clip(0, 1)
-    rgb = frame.rgb.copy()
-    rows, columns = window.slices_in(frame.window)
+    matte = look_up(lower_face_matte(box, size)[..., None], inside, place)
+    alpha = matte.reshape(window.shape).clip(0, 1)
     drawn = color.from_display(look_up(crop, inside, place))
-    old = rgb[rows, columns]
-    rgb[rows, columns] = np.where(alpha > 0, old + alpha * (drawn - old), old)
-    return Frame(frame.number, rgb, frame.window, frame.native)
+    hard = (alpha > 0.5).astype(np.float32)
+    return Patch(window, (drawn * alpha[..., None]).astype(np.float32), alpha, hard)
 
 
 def lower_face_matte(box: FloatArray, size: int) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from lipcore.errors import ConfigError, MediaNotFoundError, OutputError
 from lipcore.evaluate import tables as module
 from lipcore.evaluate.compare import Evaluation
 from lipcore.evaluate.figures import Figure
+from lipcore.evaluate.said import SaidBy
 from lipcore.evaluate.table_files import write_tables
 from lipcore.evaluate.tables import Table, read_set, run_tables
 from lipcore.models.checkpoint import save_network
@@ -26,6 +28,7 @@ from lipcore.models.published.tecogan import TecoGAN
 from lipcore.models.published.wav2lip import Wav2Lip, Wav2LipConfig
 from lipcore.models.published.yousaidthat import YouSaidThat, YouSaidThatConfig
 from lipcore.types import FrameRange
+from lipcore.weights import find_weights
 
 
 def manifest(folder: Path, text: str) -> Path:
@@ -87,7 +90,8 @@ def test_the_tables_of_a_clip(
     assert rows["LMD"][0] == 0 < rows["LMD"][2]
     assert rows["outside the matte"][0] == 0
     assert "SSIM" not in {name for name, _, _ in crossed.rows}
-    assert "LipLeak" in {name for name, _, _ in silent.rows}
+    quiet = {name for name, _, _ in silent.rows}
+    assert "LipLeak" in quiet and not any(n.startswith(("sync", "offset")) for n in quiet)
 
     paths = write_tables(found, given, out)
     text = paths[0].read_text("utf-8")
@@ -161,7 +165,8 @@ def test_a_damaged_evaluation_is_made_again_and_whole_ones_are_kept(
 
     def evaluate(*given: object, **_: object) -> Evaluation:
         asked.append(given)
-        return Evaluation((Figure("LMD", float(len(asked)), "lower"),), {}, FrameRange(1, 1), {})
+        figure = Figure("LMD", float(len(asked)), "lower")
+        return Evaluation((figure,), {}, FrameRange(1, 1), {"frames": 1, "failures": 0})
 
     monkeypatch.setattr(module, "evaluate_render", evaluate)
     monkeypatch.setattr(module, "render_shot", lambda *_: None)
@@ -175,6 +180,43 @@ def test_a_damaged_evaluation_is_made_again_and_whole_ones_are_kept(
     assert run_tables(given, out, cache=cache) == first and len(asked) == 8
     (out / "01_own_ground-truth.json").write_text("{", encoding="utf-8")
     assert run_tables(given, out, cache=cache)[0].rows == (("LMD", "lower", (9.0, 2.0, 3.0)),)
+
+
+def test_anothers_line_is_held_against_its_own_speaker_and_silence_asks_for_no_sync(
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIPCORE_WEIGHTS", str(tmp_path / "weights"))
+    other = tmp_path / "other.wav"
+    other.write_bytes(spoken_line.read_bytes())
+    asked: dict[tuple[str, str], object] = {}
+
+    def evaluate(picture: Path, *_: object, **given: object) -> Evaluation:
+        asked[picture.stem, str(given["dialogue"])] = given["said_by"]
+        figures = tuple(Figure(n, 1.0, "higher") for n in ("LipLeak", "sync (proxy of LSE-C: it)"))
+        return Evaluation(figures, {}, FrameRange(1, 1), {"frames": 1, "failures": 0})
+
+    monkeypatch.setattr(module, "evaluate_render", evaluate)
+    monkeypatch.setattr(module, "render_shot", lambda *_: None)
+    given = read_set(manifest(tmp_path, json.dumps({
+        "clips": [{"plate": str(portrait_plate), "dialogue": str(spoken_line)},
+                  {"plate": str(portrait_plate), "dialogue": str(other), "offset_frames": 2}],
+    })))  # fmt: skip
+    own, crossed, silent = run_tables(given, tmp_path / "out", cache=Cache(tmp_path / "cache"))
+    assert asked["01_crossed_ours_shot", str(other)] == SaidBy(portrait_plate, 2.0)
+    assert asked["02_crossed_ours_shot", str(spoken_line)] == SaidBy(portrait_plate, 0.0)
+    assert asked["01_own_ours_shot", str(spoken_line)] is None
+    assert [name for name, _, _ in silent.rows] == ["LipLeak"]
+    assert len(own.rows) == len(crossed.rows) == 2 and own.frames == (2, 2, 2)
+
+
+def test_weights_of_ours_are_in_the_key(tmp_path: Path) -> None:
+    before = module.hash_of_weights("base")
+    changed = tmp_path / "mine"
+    shutil.copytree(find_weights("base").folder, changed)
+    assert module.hash_of_weights(str(changed)) == before
+    with (changed / "speech.safetensors").open("ab") as file:
+        file.write(b"x")
+    assert module.hash_of_weights(str(changed)) != before
 
 
 def test_a_folder_that_cannot_be_made_is_said(
