@@ -11,9 +11,10 @@ import numpy as np
 from lipcore.errors import NoFaceError
 from lipcore.media.color import ColorTransform
 from lipcore.media.plate import Plate
+from lipcore.media.write_image import on_display
 from lipcore.media.writers import open_writer
 from lipcore.tracking.networks import Picture
-from lipcore.types import Dialogue, FaceTrack, FloatArray, Frame, FrameRange
+from lipcore.types import Dialogue, FaceTrack, FloatArray, FrameRange, Patch, Window
 
 Box = tuple[int, int, int, int]
 """Whole pixels x0, y0, x1, y1."""
@@ -46,7 +47,8 @@ class BaselineShot:
 
     def picture(self, number: int) -> Picture:
         """``(height, width, 3)`` uint8, red first: a frame as detectors see it."""
-        return self.color.tracking_picture(self.plate.read(number).rgb)
+        frame = self.plate.read(number)
+        return self.color.tracking_picture(on_display(frame.rgb, frame, self.plate.info))
 
 
 Method = Callable[[BaselineShot], Draw]
@@ -83,12 +85,22 @@ def render_baseline(
         out, plate.info, frames=frames, parameter_hash=key, deliver="video", overwrite=True
     ) as writer:
         for i, frame in enumerate(plate.stream(frames)):
-            (x0, y0, x1, y1), new = draw(i, color.tracking_picture(frame.rgb))
-            if writer.finished(frame.number):
-                continue
-            rgb = frame.rgb.copy()
-            rgb[y0:y1, x0:x1] = color.from_display(new.astype(np.float32) / 255)
-            writer.write(Frame(frame.number, rgb, frame.window, frame.native), None)
+            box, new = draw(i, color.tracking_picture(on_display(frame.rgb, frame, plate.info)))
+            if not writer.finished(frame.number):
+                values = color.from_display(new.astype(np.float32) / 255)
+                writer.write(frame, _patch(box, values, plate.info.display))
+
+
+def _patch(box: Box, values: FloatArray, display: Window) -> Patch:
+    """The box with its new values, as writers take what is new: they give the rest of a frame
+    back from the plate's own code values."""
+    x0, y0, x1, y1 = box
+    inside = Window(x0, y0, x1 - x0, y1 - y0)
+    window = Window(x0 - 2, y0 - 2, x1 - x0 + 4, y1 - y0 + 4).intersect(display)
+    alpha, rgb = np.zeros(window.shape, np.float32), np.zeros((*window.shape, 3), np.float32)
+    alpha[inside.slices_in(window)] = 1
+    rgb[inside.slices_in(window)] = values
+    return Patch(window, rgb, alpha, alpha)
 
 
 def face_boxes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from lipcore.evaluate.baseline_sound import (
 from lipcore.media.audio import fit_dialogue, load_dialogue
 from lipcore.media.color import ColorTransform
 from lipcore.media.plate import Plate, open_plate
+from lipcore.media.writers import open_writer
 from lipcore.models.mel import MelConfig, MelFrontEnd
 from lipcore.models.published.gpen import GPEN
 from lipcore.models.published.lipgan import LipGAN, LipGANConfig
@@ -225,6 +226,31 @@ def test_a_shot_is_drawn_inside_the_face_alone(
     assert changed[y0:y1, x0:x1].mean() > (0.1 if name == "yousaidthat" else 0.5)
     assert rows.min() >= y0 - 2 and rows.max() <= y1 + 11
     assert columns.min() >= x0 - 2 and columns.max() <= x1 + 2
+
+
+def test_a_video_is_changed_in_the_box_and_nowhere_else(
+    portrait: Portrait, tmp_path: Path
+) -> None:
+    """Writers give back a video's own code values: what is new must reach them."""
+    video = tmp_path / "plate.mkv"
+    frames = portrait.track.frames
+    with open_writer(
+        video, portrait.plate.info, frames=frames, parameter_hash="p", deliver="video"
+    ) as writer:
+        for frame in portrait.plate.stream(frames):
+            writer.write(frame, None)
+    with open_plate(video) as plate:
+        own = replace(portrait.track, frames=plate.info.frames)
+        out = tmp_path / "out.mkv"
+        render_baseline(plate, own, portrait.sound, out, METHODS["wav2lip"](), key="k")
+        with open_plate(out) as made:
+            pairs = [(plate.read(n).rgb, made.read(n).rgb) for n in plate.info.frames]
+    x0, y0, x1, y1 = portrait.box
+    for old, new in pairs:
+        apart = np.abs(new - old).max(axis=-1)
+        assert (apart[y0:y1, x0:x1] > 0.05).mean() > 0.5
+        apart[y0 - 8 : y1 + 18, x0 - 8 : x1 + 8] = 0
+        assert apart.max() == 0
 
 
 def test_a_face_that_is_drawn_as_it_was_changes_nothing(portrait: Portrait, tmp_path: Path) -> None:
