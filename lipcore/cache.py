@@ -120,7 +120,11 @@ class Cache:
 
     def _trim(self, keep: Path) -> None:
         entries = []
-        for path in self._folder.iterdir():
+        try:
+            here = list(self._folder.iterdir())
+        except OSError as error:  # it was there a moment ago
+            raise self._refused(error) from error
+        for path in here:
             with contextlib.suppress(OSError):  # another process may delete it meanwhile
                 if path.name.startswith(".") and _is_alive(path):
                     continue  # another process builds it
