@@ -108,8 +108,8 @@ def test_an_adaptation_goes_before_the_render_that_uses_it(
     made = studio / "nets" / "a.safetensors"
     assert made.stat().st_size > 1000
     used = bundle_of(
-        "plate: plate, dialogue: line.wav, out: done, frames: 1001-1004, adapt: 0.05, "
-        "synthesis: adapted", command=here, chunk_frames=2,
+        "plate: plate, dialogue: line.wav, out: done, frames: 1001-1008, adapt: 0.05, "
+        "synthesis: adapted", command=here, chunk_frames=4,
     )  # fmt: skip
     ended = run_bundle(used)
     assert ended.returncode == 0, ended.stdout[-3000:]
