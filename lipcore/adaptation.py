@@ -24,7 +24,8 @@ from lipcore.weights import find_weights
 
 _MOST_FRAMES = 500
 """More frames of a shot teach little that is new, and would not fit in memory at length."""
-_FEWEST_FRAMES = 8
+FEWEST_FRAMES = 8
+"""That must show the face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +86,9 @@ def adapt_to_shot(
         )
         track = analysis.track
         seen = np.flatnonzero(np.isfinite(track.landmarks).all(axis=(1, 2)))
-        if len(seen) < _FEWEST_FRAMES:
+        if len(seen) < FEWEST_FRAMES:
             raise FaceError(
-                f"only {len(seen)} frames show the face, {_FEWEST_FRAMES} are needed",
+                f"only {len(seen)} frames show the face, {FEWEST_FRAMES} are needed",
                 hint="Adapt to a longer range (--frames), or to another speaker.",
             )
         still = reference_frame(analysis, np.isfinite(track.landmarks).all(axis=(1, 2)))

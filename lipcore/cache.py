@@ -1,7 +1,9 @@
 """Results that do not depend on the dialogue, kept on disk by what they were made from.
 
 An entry is a folder named by a hash. It is built under a temporary name and renamed when it
-is whole; a list of its files and their sizes inside says so. A damaged entry is built again.
+is whole; a list of its files, their sizes and checksums inside says so. A damaged entry is built
+again. A process looks at every byte of an entry when it first uses it, not again while the
+files' sizes and times stay.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import shutil
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -79,7 +82,9 @@ class Cache:
         try:
             with _alive(making):
                 build(making)
-                files = {p.name: p.stat().st_size for p in sorted(making.iterdir())}
+                files = {
+                    p.name: [p.stat().st_size, _checksum(p)] for p in sorted(making.iterdir())
+                }
                 (making / _MANIFEST).write_text(json.dumps(files))
                 _publish(making, path)
         except OSError as error:
@@ -115,7 +120,11 @@ class Cache:
 
     def _trim(self, keep: Path) -> None:
         entries = []
-        for path in self.folder.iterdir():
+        try:
+            here = list(self.folder.iterdir())
+        except OSError as error:  # it was there a moment ago
+            raise self._refused(error) from error
+        for path in here:
             with contextlib.suppress(OSError):  # another process may delete it meanwhile
                 if path.name.startswith(".") and _is_alive(path):
                     continue  # another process builds it
@@ -181,9 +190,31 @@ else:
         return False
 
 
+_looked_at: dict[Path, list[tuple[int, int]]] = {}
+"""Sizes and times of entries whose every byte this process has looked at."""
+
+
 def _is_whole(path: Path) -> bool:
     try:
-        files: dict[str, int] = json.loads((path / _MANIFEST).read_text())
-        return all((path / name).stat().st_size == size for name, size in files.items())
-    except (OSError, ValueError, AttributeError):
+        files: dict[str, list[int]] = json.loads((path / _MANIFEST).read_text())
+        facts = [(path / name).stat() for name in files]
+        if any(fact.st_size != size for fact, (size, _) in zip(facts, files.values(), strict=True)):
+            return False
+        now = [(fact.st_size, fact.st_mtime_ns) for fact in facts]
+        if _looked_at.get(path) == now:
+            return True
+        if any(_checksum(path / name) != checksum for name, (_, checksum) in files.items()):
+            return False
+        _looked_at[path] = now
+        return True
+    except (OSError, ValueError, AttributeError, TypeError):
         return False
+
+
+def _checksum(path: Path) -> int:
+    """CRC-32 of a file: against disks and networks, not against people."""
+    found = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found = zlib.crc32(block, found)
+    return found

@@ -40,7 +40,9 @@ def test_kinds_and_keys_are_apart(tmp_path):
     assert len(folders) == len(built) == 4
 
 
-@pytest.mark.parametrize("damage", ["shorter", "longer", "gone", "no list", "torn list"])
+@pytest.mark.parametrize(
+    "damage", ["shorter", "longer", "gone", "no list", "torn list", "one bit", "older list"]
+)
 def test_a_damaged_entry_is_built_again(tmp_path, damage):
     cache, built = Cache(tmp_path), []
     folder, _ = cache.entry("bank", "k", filler(built))
@@ -51,6 +53,12 @@ def test_a_damaged_entry_is_built_again(tmp_path, damage):
         os.truncate(data, 200)
     elif damage == "gone":
         data.unlink()
+    elif damage == "one bit":
+        content = bytearray(data.read_bytes())
+        content[50] ^= 1
+        data.write_bytes(content)
+    elif damage == "older list":
+        listing.write_text('{"data.bin": 100}')
     elif damage == "no list":
         listing.unlink()
     else:

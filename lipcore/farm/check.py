@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lipcore.errors import ConfigError, LipcoreError
-from lipcore.farm.check_commands import CheckedCommand, check_command
+from lipcore.farm.check_commands import CheckedCommand, check_command, check_learnable
 from lipcore.farm.jobs import AnyJob, merge_problems
 from lipcore.farm.kinds import CommandJob, EvaluateSettings
 from lipcore.media.writers import VIDEO_SUFFIXES
@@ -90,7 +90,10 @@ def check_jobs(
 def _check(job: AnyJob) -> CheckedRender | CheckedCommand:
     if isinstance(job, CommandJob):
         return check_command(job)
-    return check_render(job.shot, job.config, job.out)
+    checked = check_render(job.shot, job.config, job.out)
+    if job.settings.adapt is not None:
+        check_learnable(checked.frames)
+    return checked
 
 
 def raise_wrong(checks: list[JobCheck], where: str) -> None:

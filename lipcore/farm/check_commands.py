@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lipcore.adaptation import FEWEST_FRAMES
 from lipcore.errors import ConfigError, FrameSizeError, MediaError
 from lipcore.farm.kinds import (
     AdaptSettings,
@@ -97,8 +98,22 @@ def _check_adapt(given: AdaptSettings) -> CheckedCommand:
     frames = None if given.frames is None else FrameRange.parse(given.frames)
     with open_plate(plate, colorspace=given.colorspace) as opened:
         chosen = choose_frames(Shot(plate, plate, frames=frames), opened)
+    check_learnable(chosen)
     about = f"{len(chosen)} frames, {given.minutes:g} minutes"
     return CheckedCommand(about, len(chosen), *_split([plate]))
+
+
+def check_learnable(frames: FrameRange) -> None:
+    """Check that an adaptation has frames enough to learn from.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    if len(frames) < FEWEST_FRAMES:
+        raise ConfigError(
+            f"an adaptation learns from {FEWEST_FRAMES} frames or more, and {frames} are "
+            f"{len(frames)}", hint="Adapt to a longer range (frames).",
+        )
 
 
 def _check_evaluate(given: EvaluateSettings) -> CheckedCommand:

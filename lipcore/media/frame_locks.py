@@ -42,10 +42,11 @@ class PosixLocks:
 
     def drop(self, fd: int, path: Path) -> None:
         """See ``ByteLocks``."""
-        if self._lock(fd, 0, 0):  # all that there is: nobody else holds any frame
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # of a network mount that has gone, too
+            if self._lock(fd, 0, 0):  # all that there is: nobody else holds any frame
                 path.unlink()
-        os.close(fd)
+        with contextlib.suppress(OSError):
+            os.close(fd)
 
     def _lock(self, fd: int, start: int, length: int) -> bool:
         import fcntl
@@ -78,9 +79,9 @@ class WindowsLocks:
 
     def drop(self, fd: int, path: Path) -> None:
         """See ``ByteLocks``."""
-        os.close(fd)  # lets go of all that this handle holds
-        # The system refuses to remove a file that somebody has open: no need to ask.
         with contextlib.suppress(OSError):
+            os.close(fd)  # lets go of all that this handle holds
+            # The system refuses to remove a file that somebody has open: no need to ask.
             path.unlink()
 
     def _lock(self, fd: int, start: int, length: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -205,15 +206,11 @@ class VideoWriter(FrameWriter):
 
     def _is_whole(self, start: int) -> bool:
         path = self._segment_path(start)
-        if not path.is_file():
-            return False
         try:
-            with av.open(str(path)) as container:
-                stream = container.streams.video[0]
-                count = sum(packet.size > 0 for packet in container.demux(stream))
-        except (av.error.FFmpegError, IndexError):
+            kept = _digest_path(path).read_text("ascii") == _digest(path)
+        except (OSError, UnicodeDecodeError):
             return False
-        return count == self._segment_end(start) - start
+        return kept and _count_frames(path) == self._segment_end(start) - start
 
     def _is_complete(self, overwrite: bool) -> bool:
         if not self._path.exists():
@@ -230,7 +227,7 @@ class VideoWriter(FrameWriter):
         except av.error.FFmpegError:
             stamps = {}
         if stamps.get("comment") == self._stamp:
-            return True
+            return _count_frames(self._path) == len(self._frames)  # torn since: made again
         if not overwrite:
             raise OutputExistsError(
                 f"{self._path} is there already and was made from something else",
@@ -390,6 +387,9 @@ class _Segment:
             container.close()
             with self._temporary.open("r+b") as file:
                 os.fsync(file.fileno())
+            # By this a later run knows the segment; so it is there first.
+            with appearing(_digest_path(self._path)) as digest:
+                digest.write_text(_digest(self._temporary), "ascii")
             self._temporary.replace(self._path)
         finally:
             self._temporary.unlink(missing_ok=True)
@@ -400,6 +400,25 @@ class _Segment:
                 self._container.close()
             self._container = None
         self._temporary.unlink(missing_ok=True)
+
+
+def _digest_path(segment: Path) -> Path:
+    return segment.with_name(f"{segment.name}.sha256")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _count_frames(path: Path) -> int:
+    """How many frames a video file holds; none where it is damaged."""
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            return sum(packet.size > 0 for packet in container.demux(stream))
+    except (av.error.FFmpegError, IndexError):
+        return 0
 
 
 def _umask() -> int:

@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from lipcore.errors import MediaUnreadableError
 from lipcore.synthesis.matte import lower_face_window
 from lipcore.types import FloatArray, Frame, Window
 
@@ -114,13 +115,27 @@ class FrameBank:
             if position in self._held:
                 self._held.move_to_end(position)
                 return self._held[position], window
-        data = os.pread(self._file.fileno(), width * height * 6, offset)
+        data = self._pixels(width * height * 6, offset)
         picture = np.frombuffer(data, np.float16).reshape(height, width, 3).astype(np.float32)
         with self._lock:
             self._held[position] = picture
             while len(self._held) > _HELD:
                 self._held.popitem(last=False)
         return picture, window
+
+    def _pixels(self, count: int, offset: int) -> bytes:
+        try:
+            data = os.pread(self._file.fileno(), count, offset)
+            if len(data) == count:
+                return data
+            told = "it has become shorter"
+        except OSError as error:  # a disk or a network mount that has gone
+            told = error.strerror or str(error)
+        raise MediaUnreadableError(
+            f"the shot's frames in the cache cannot be read any more ({told}): {self._file.name}",
+            hint="Is the cache's disk still there? Run the same command again: finished frames "
+            "are kept.", path=str(self._file.name),
+        )
 
     def close(self) -> None:
         """Close the file; more than once is fine."""

@@ -48,7 +48,7 @@ FRAMES = 100
 """The most of a clip: four seconds at 25."""
 RECIPE = {
     "network": {
-        "crop_px": 256, "space_to_depth": 4, "channels": [64, 128], "encoder_blocks": 1,
+        "crop_px": 256, "space_to_depth": 4, "channels": [48, 96], "encoder_blocks": 1,
         "decoder_blocks": 1, "attention_grids": [], "codes": 512, "latent_channels": 64,
     },
     "discriminator": {"channels": 16, "levels": 2},

@@ -16,6 +16,7 @@ how many were found, the highest score, and how the scores lie beside the derive
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -45,6 +46,8 @@ OTHERS = 3
 _SIDE = 3.6
 """Side of a clip's picture, in distances of the eyes' outer corners: face and neighbours."""
 _EYES = (60.0, 110.0)
+_ROUND = 12
+"""Clips of a video before the next one's turn."""
 
 
 @dataclass(frozen=True)
@@ -250,8 +253,11 @@ def main() -> None:
     sources = list(find_sources(cache))
     print(f"{len(sources)} videos, {sum(len(s.starts()) for s in sources)} places to begin")
     start, made = time.monotonic(), 0
-    for k, source in enumerate(sources):
-        left = [n for n in range(k, args.count, len(sources)) if n not in done]
+    # In rounds, so that a run that was stopped has some of everybody.
+    rounds = range(0, args.count, len(sources) * _ROUND)
+    for begin, (k, source) in itertools.product(rounds, list(enumerate(sources))):
+        end = min(args.count, begin + len(sources) * _ROUND)
+        left = [n for n in range(begin + k, end, len(sources)) if n not in done]
         if not left:
             continue
         pictures = SourcePictures(source)

@@ -17,6 +17,7 @@ import pytest
 from lipcore.errors import ConfigError
 from lipcore.farm.batch import BatchLimits, JobStatus, report, run_batch
 from lipcore.farm.check import check_jobs
+from lipcore.farm.command_lines import command_lines
 from lipcore.farm.jobs import read_jobs
 
 
@@ -182,3 +183,46 @@ def test_a_render_that_is_terminated_keeps_whole_frames(studio: Path) -> None:
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143 and "the same command goes on" in errors
     assert not [p.name for p in (studio / "a").iterdir() if p.name.startswith(".")]
+
+
+@pytest.mark.slow
+def test_what_comes_after_a_render_and_other_kinds_are_done_too(studio: Path) -> None:
+    path = studio / "jobs.yaml"
+    path.write_text(
+        "defaults: {cache: cache}\njobs:\n"
+        "  - {plate: plate, dialogue: line.wav, out: a, frames: 1005-1008, name: first, "
+        "report: looked at/a.html, evaluate: looked at/a.json}\n"
+        "  - {kind: evaluate, render: plate, against: plate, dialogue: line.wav, "
+        "out: same/same.csv}\n",
+        "utf-8",
+    )
+    first, second = run_batch(check_jobs(read_jobs(path)), BatchLimits(), Heard())
+    assert (first.state, second.state) == ("done", "done"), (first.message, second.message)
+    assert (first.tries, second.tries) == (1, 1) and first.facts["drawn"] == 4
+    assert Path(first.outputs[0]).suffix == ".exr", "the picture comes first"
+    assert (studio / "looked at" / "a.html").exists() and (studio / "same" / "same.csv").exists()
+    told = json.loads((studio / "looked at" / "a.json").read_text("utf-8"))
+    # A part of the shot is compared with the plate's same frames: nothing is new outside.
+    assert [row["frame"] for row in told["per_frame"]] == [1005, 1006, 1007, 1008]
+    outside = next(f for f in told["figures"] if "outside" in f["name"])
+    assert outside["value"] == 0
+
+
+def test_an_adaptation_is_made_once_of_one_plate(studio: Path) -> None:
+    (studio / "jobs.yaml").write_text(
+        "jobs: [{plate: plate, dialogue: line.wav, out: a, adapt: 3, synthesis: adapted}]"
+    )
+    (check,) = check_jobs(read_jobs(studio / "jobs.yaml"))
+    adapt, render = command_lines(check)
+    made = studio / "a" / ".lipcore_001_plate" / "adapted.safetensors"
+    assert [adapt.stage, render.stage] == ["adapt", "render"]
+    assert "--minutes=3.0" in adapt.words and f"--out={made}" in adapt.words
+    assert f"--weights=base+{made}" in render.words
+    adapt.before()
+    assert made.parent.is_dir() and not adapt.done()
+    made.write_bytes(b"weights")
+    assert not adapt.done(), "of another run"
+    adapt.after()
+    assert adapt.done() and command_lines(check)[0].done()
+    os.utime(next((studio / "plate").glob("*.exr")), (1, 1))
+    assert not command_lines(check)[0].done(), "the plate is another"

@@ -108,16 +108,16 @@ def test_an_adaptation_goes_before_the_render_that_uses_it(
     made = studio / "nets" / "a.safetensors"
     assert made.stat().st_size > 1000
     used = bundle_of(
-        "plate: plate, dialogue: line.wav, out: done, frames: 1001-1004, adapt: 0.05, "
-        "synthesis: adapted", command=here, chunk_frames=2,
+        "plate: plate, dialogue: line.wav, out: done, frames: 1001-1008, adapt: 0.05, "
+        "synthesis: adapted", command=here, chunk_frames=4,
     )  # fmt: skip
     ended = run_bundle(used)
     assert ended.returncode == 0, ended.stdout[-3000:]
-    assert len(_digests(studio / "done")) == 4
+    assert len(_digests(studio / "done")) == 8
     assert "synthesis: adapted" in ended.stdout
     adapted = studio / "done" / ".lipcore_shot" / "adapted.safetensors"
     render_shot(
-        Shot(studio / "plate", studio / "line.wav", frames=FrameRange(1001, 1004)),
+        Shot(studio / "plate", studio / "line.wav", frames=FrameRange(1001, 1008)),
         RenderConfig(synthesis="adapted", weights=f"base+{adapted}", cache=studio / "cache"),
         studio / "single",
     )
@@ -232,14 +232,16 @@ def test_nothing_is_written_while_one_of_several_kinds_is_wrong(studio: Path) ->
         "  - {plate: plate, dialogue: line.wav, out: done, report: page.html}\n"
         "  - {kind: report, render: plate, out: page.html}\n"
         "  - {kind: evaluate, render: nowhere.mov, against: plate, out: figures.json}\n"
+        "  - {plate: plate, dialogue: line.wav, out: b, adapt: 1, synthesis: adapted, "
+        "frames: 1001-1007}\n"
     )
     checks = check_jobs(read_jobs(studio / "jobs.yaml"))
-    assert [check.error is None for check in checks] == [True, False, False]
+    assert [check.error is None for check in checks] == [True, False, False, False]
     ended = CliRunner().invoke(
         submit, [str(studio / "jobs.yaml"), "--bundle", str(studio / "out")]
     )
     assert ended.exit_code != 0 and not (studio / "out").exists()
-    assert "2 things are wrong" in str(ended.exception)
+    assert "3 things are wrong" in str(ended.exception)
 
 
 def test_two_jobs_do_not_write_one_file(studio: Path) -> None:

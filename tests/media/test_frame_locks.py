@@ -136,3 +136,19 @@ def test_a_file_system_without_locks_is_an_error_of_the_output(
     monkeypatch.setattr(output_files, "_LOCKS", Without())
     with pytest.raises(OutputError, match="No locks"):
         FrameLock(tmp_path / "done.mkv", FrameRange(1, 2))
+
+
+def test_letting_go_on_a_mount_that_has_gone_raises_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gone(PosixLocks):
+        def _lock(self, fd: int, start: int, length: int) -> bool:
+            if length == 0:
+                raise OSError(errno.ESTALE, "Stale file handle")
+            return super()._lock(fd, start, length)
+
+    monkeypatch.setattr(output_files, "_LOCKS", Gone())
+    lock = FrameLock(tmp_path / "done.mkv", FrameRange(1, 2))
+    lock.release()
+    monkeypatch.undo()
+    FrameLock(tmp_path / "done.mkv", FrameRange(1, 2)).release()

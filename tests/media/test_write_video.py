@@ -109,6 +109,34 @@ def test_a_killed_render_resumes_and_gives_the_same_pictures(tmp_path, make_vide
             assert all(np.array_equal(a.rgb, b.rgb) for a, b in pairs)
 
 
+def test_what_was_damaged_since_is_made_again(tmp_path, make_video):
+    clip = make_video(tmp_path / "plate.mkv", codec="ffv1", count=60)
+    out = tmp_path / "o.mov"
+    with open_plate(clip) as plate:
+        options = {"frames": plate.info.frames, "parameter_hash": "abc"}
+        with pytest.raises(RuntimeError), open_writer(out, plate.info, **options) as writer:
+            for frame in plate.stream(plate.info.frames):
+                writer.write(frame, None)
+                if frame.number == 55:
+                    raise RuntimeError("killed")
+        (segment,) = (tmp_path / ".o.mov.segments").glob("1.mov")
+        content = bytearray(segment.read_bytes())
+        content[len(content) // 2] ^= 1  # as many packets, of one other picture
+        segment.write_bytes(content)
+        again = open_writer(out, plate.info, **options)
+        assert not again.finished(1)
+        again.abandon()
+        whole = write_all(plate, out).read_bytes()
+        with open_writer(out, plate.info, **options) as writer:
+            assert writer.finished(60)
+        out.write_bytes(whole[: len(whole) * 2 // 3])
+        torn = open_writer(out, plate.info, **options)
+        assert not torn.finished(1)
+        torn.abandon()
+        assert write_all(plate, out).read_bytes() == whole
+    assert not list(tmp_path.glob(".o*"))
+
+
 def test_rotation_is_baked_in(tmp_path, make_video):
     clip = make_video(tmp_path / "plate.mov", rotation=90, count=5)
     with open_plate(clip) as plate:

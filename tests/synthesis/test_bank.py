@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from lipcore.errors import MediaUnreadableError
 from lipcore.synthesis.bank import PIXELS, BankWriter, FrameBank
 from lipcore.synthesis.matte import lower_face_window
 from lipcore.types import Frame, Window
@@ -43,6 +45,22 @@ def test_pixels_come_back_at_half_precision(stored):
         assert picture.dtype == np.float32
         assert np.array_equal(picture, expected.astype(np.float32))
     bank.close()
+
+
+def test_a_bank_that_goes_while_it_is_used_is_an_error_of_the_plate(stored, monkeypatch):
+    folder, _ = stored
+    bank = FrameBank(folder)
+    os.truncate(folder / PIXELS, 100)
+    with pytest.raises(MediaUnreadableError, match="become shorter"):
+        bank.read(3)
+
+    def gone(*_):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(os, "pread", gone)
+    with pytest.raises(MediaUnreadableError, match="Stale file handle") as caught:
+        bank.read(4)
+    assert caught.value.exit_code == 3, "which a batch tries again"
 
 
 def test_values_beyond_half_stay_finite(tmp_path, face):
