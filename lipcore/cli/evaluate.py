@@ -54,8 +54,8 @@ def command(
     given = None if rate is None else parse_rate(rate)
     from lipcore.cache import Cache
     from lipcore.evaluate.compare import evaluate_render
-    from lipcore.evaluate.plots import write_frames, write_plots
-    from lipcore.evaluate.table import evaluation_facts, table_text, write_evaluation
+    from lipcore.evaluate.plots import write_files
+    from lipcore.evaluate.table import evaluation_facts, table_text
 
     listener = JsonListener() if as_json else BarListener()
     with listener:
@@ -63,14 +63,10 @@ def command(
             render, against, dialogue=dialogue, offset_frames=offset_frames, speaker=speaker,
             rate=given, cache=Cache(cache), progress=listener.progress,
         )
-    for out in outs:
-        (write_plots if out.suffix.lower() == ".html" else write_evaluation)(done, out)
-    if per_frame is not None:
-        write_frames(done, per_frame)
-        outs = (*outs, per_frame)
+    written = write_files(done, outs, per_frame)
     if isinstance(listener, JsonListener):
-        listener.emit(event="done", outputs=[str(out) for out in outs], **evaluation_facts(done))
+        listener.emit(event="done", outputs=[str(out) for out in written], **evaluation_facts(done))
         return
     click.echo(table_text(done))
-    for out in outs:
+    for out in written:
         click.echo(str(out))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import html
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from lipcore.evaluate.compare import Evaluation
-from lipcore.evaluate.table import number, protocol_line
+from lipcore.evaluate.table import number, protocol_line, write_evaluation
 from lipcore.media.output_files import appearing
 from lipcore.report.graphs import STYLE as GRAPH_STYLE
 from lipcore.report.graphs import frames_graph
@@ -45,6 +45,26 @@ _GRAPHS: tuple[tuple[str, tuple[tuple[str, str], ...], str], ...] = (
     ("Identity", (("identity", "distance of oriented edges (proxy)"),), ""),
 )
 """Title, curves with their legends, unit."""
+
+
+def write_files(done: Evaluation, outs: Iterable[Path], per_frame: Path | None) -> list[Path]:
+    """Write all files of an evaluation, each by its suffix, and give their paths.
+
+    Args:
+        done: What was measured.
+        outs: ``.json``, ``.csv`` or ``.html``.
+        per_frame: A ``.csv`` with a row a frame.
+
+    Raises:
+        OutputError: A file cannot be written.
+    """
+    written = list(outs)
+    for out in written:
+        (write_plots if out.suffix.lower() == ".html" else write_evaluation)(done, out)
+    if per_frame is not None:
+        write_frames(done, per_frame)
+        written.append(per_frame)
+    return written
 
 
 def write_plots(done: Evaluation, path: Path) -> None:

@@ -102,7 +102,8 @@ class HeardVariant:
         if self._refiner is not None:
             refined = self._refiner(made).clamp(-1, 1)
             made = made + self._share * (refined - made)
-        return from_tensor(made)[0]
+        drawn: FloatArray = from_tensor(made)[0]
+        return drawn
 
 
 def render_heard(

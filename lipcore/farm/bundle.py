@@ -37,7 +37,7 @@ from lipcore.media.write_video import SEGMENT_FRAMES
 from lipcore.media.writers import VIDEO_SUFFIXES
 from lipcore.plan import CheckedRender
 from lipcore.shot_sound import begin_of
-from lipcore.weights import find_weights, shipped_names, split_name
+from lipcore.weights import find_weights, split_name
 
 _FILES = ("dialogue", "shapes", "holdout", "certificate", "private_key")
 """Options of a job that name a file to be read."""
@@ -231,18 +231,12 @@ class _Render:
     def _weights(self) -> str:
         """The set, and the files laid over it; an own adaptation takes the place of a given
         one, and networks stay."""
-        base, files = split_name(self._job.settings.weights)
-        if base not in shipped_names():
-            base = self._p.folder("Weights", base, "The folder of --weights.")
-        networks = {str(path) for _, path in find_weights(self._job.config.weights).added}
-        given, kept = [base], [base, _ADAPTED]
-        for n, file in enumerate(files, 1):
-            words = "An adaptation or a network laid over the weights."
-            told = self._p.file(f"Adaptation{n if n > 1 else ''}", file, words)
-            given.append(told)
-            kept += [told] if str(Path(file).resolve()) in networks else []
-        self._adapted_weights = "+".join(kept)
-        return "+".join(given)
+        base, *told = self._p.weights(self._job.settings.weights)
+        _, files = split_name(self._job.settings.weights)
+        networks = {path for _, path in find_weights(self._job.config.weights).added}
+        kept = [t for t, file in zip(told, files, strict=True) if Path(file).resolve() in networks]
+        self._adapted_weights = "+".join([base, _ADAPTED, *kept])
+        return "+".join([base, *told])
 
     def _chunked(self) -> None:
         """The parameters by which the shot is cut up, and the files of what comes after."""

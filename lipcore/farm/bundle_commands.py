@@ -87,10 +87,12 @@ class _Command:
             words["settings"] = [p.file("Settings", given.settings, "Settings of single shots.")]
         for name in ("path_map", "skip_track", "format"):
             words[name] = [literal(value) for value in getattr(given, name)]
-        for name in ("rate", "handles", "strength", "overwrite"):
+        for name in ("rate", "handles", "strength", "synthesis", "refine", "overwrite"):
             value = getattr(given, name)
-            if value not in (None, 0, False) and (name != "strength" or value != 1):
+            if value != ConformSettings.__dataclass_fields__[name].default:
                 words[name] = [literal("true" if value is True else str(value))]
+        if given.weights != "base":
+            words["weights"] = ["+".join(p.weights(given.weights))]
         words["out"] = [p.folder("OutDir", out, "Where shots and timelines go.", "OUT")]
         words |= self._work(out.parent)
         self._add_media()
@@ -116,8 +118,8 @@ class _Command:
     def adapt(self, given: AdaptSettings, frame_s: int) -> tuple[str, Steps, int]:
         p, out = self._p, Path(given.out)
         words = {"plate": [p.media("Plate", Path(given.plate), "The plate.")]}
-        if Path(given.weights).is_absolute():
-            words["weights"] = [p.folder("Weights", given.weights, "The folder of --weights.")]
+        if given.weights != "base":
+            words["weights"] = ["+".join(p.weights(given.weights))]
         for name in ("frames", "speaker", "colorspace", "device"):
             value = getattr(given, name)
             if value != AdaptSettings.__dataclass_fields__[name].default:
@@ -147,6 +149,8 @@ class _Command:
             p.file(f"Out{number}" if number > 1 else "Out", path, "Figures.", "OUT")
             for number, path in enumerate(given.out, 1)
         ]
+        if given.per_frame is not None:
+            words["per_frame"] = [p.file("PerFrame", given.per_frame, "A row a frame.", "OUT")]
         if given.offset_frames:
             words["offset_frames"] = [repr(given.offset_frames)]
         if given.speaker != "largest":

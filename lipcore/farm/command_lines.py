@@ -17,6 +17,7 @@ from lipcore.media.locate import locate_sequence
 from lipcore.media.output_files import appearing, make_parent
 from lipcore.plan import CheckedRender
 from lipcore.shot_sound import begin_of
+from lipcore.weights import find_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ def _render_lines(job: Job, checked: CheckedRender) -> list[CommandLine]:
         )
         lines.append(_adapt_line(settings, ("adapt", *words_of(settings, "adapt"))))
         render = [word for word in render if not word.startswith("--weights=")]
-        render.append(f"--weights={given.weights}+{adapted}")
+        # It takes the place of one that was given; networks laid over the set stay.
+        render.append(f"--weights={find_weights(given.weights).unadapted().name}+{adapted}")
     lines.append(CommandLine("render", tuple(render)))
     if given.evaluate is not None:
         begin = begin_of(job.shot, job.config, checked.info, checked.frames) * checked.info.rate

@@ -36,6 +36,7 @@ from lipcore.farm.kinds import (
     CommandJob,
     Kind,
     absolute,
+    absolute_weights,
     as_lists,
     check_minutes,
     check_suffix,
@@ -44,7 +45,6 @@ from lipcore.rates import parse_rate
 from lipcore.shot import Deliver, Detail, NoFace, RenderConfig, Shot, Synthesis, WatermarkMethod
 from lipcore.strength import parse_strength
 from lipcore.types import FrameRange
-from lipcore.weights import shipped_names, split_name
 
 MOST_JOBS = 10_000
 TEXTS = (
@@ -106,7 +106,8 @@ class JobSettings:
     cache: str | None = None
     overwrite: bool = False
     adapt: float | None = None
-    """Minutes of fine-tuning the latent networks to the shot, before the render."""
+    """Minutes of fine-tuning the latent networks to the shot, before the render; in place of an
+    adaptation that ``weights`` names."""
     evaluate: str | None = None
     """Where figures of the finished render go, ``.json`` or ``.csv``."""
     report: str | None = None
@@ -119,11 +120,6 @@ class JobSettings:
                 raise ConfigError(
                     f"adapt changes nothing under synthesis: {self.synthesis}",
                     hint="Add synthesis: adapted, or leave adapt out.",
-                )
-            if "+" in self.weights:
-                raise ConfigError(
-                    f"adapt makes an adaptation, and the weights {self.weights!r} have one",
-                    hint="Leave one of them out.",
                 )
         if self.evaluate is not None:
             check_suffix("evaluate", self.evaluate, EVALUATION_SUFFIXES)
@@ -391,10 +387,7 @@ def _absolute(given: JobSettings, folder: Path) -> JobSettings:
         for name in _PATHS
         if (value := getattr(given, name)) is not None
     }
-    weights, laid_over = split_name(given.weights)
-    if weights not in shipped_names():
-        weights = str(folder / Path(weights).expanduser())
-    weights = "+".join([weights, *(str(folder / Path(p).expanduser()) for p in laid_over)])
+    weights = absolute_weights(given.weights, folder)
     strength = given.strength
     if not re.fullmatch(r"[-+.\deE]+|nan|inf", strength.strip()):
         strength = str(folder / Path(strength).expanduser())

@@ -18,13 +18,14 @@ from typing import Any, Literal, get_args
 
 from lipcore.errors import ConfigError
 from lipcore.rates import parse_rate
+from lipcore.shot import RenderConfig, Synthesis
 from lipcore.types import FrameRange
-from lipcore.weights import shipped_names
+from lipcore.weights import shipped_names, split_name
 
 CommandKind = Literal["conform", "adapt", "evaluate", "report"]
 Kind = Literal["render", "conform", "adapt", "evaluate", "report"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-EVALUATION_SUFFIXES = (".json", ".csv")
+EVALUATION_SUFFIXES = (".json", ".csv", ".html")
 PAGE_SUFFIXES = (".html", ".htm")
 LEAST_MINUTES, MOST_MINUTES = 0.05, 10_000.0
 """Of an adaptation."""
@@ -47,6 +48,9 @@ class ConformSettings:
     settings: str | None = None
     format: tuple[str, ...] = ()
     strength: float = 1.0
+    synthesis: Synthesis = "auto"
+    refine: float = 0.0
+    weights: str = "base"
     cache: str | None = None
     report: bool = True
     overwrite: bool = False
@@ -56,8 +60,7 @@ class ConformSettings:
             raise ConfigError("a conform needs a dialogue", hint="Add dialogue: dub.wav.")
         if self.handles < 0:
             raise ConfigError(f"handles must be 0 or more, got {self.handles}")
-        if not 0 <= self.strength <= 1:
-            raise ConfigError(f"strength must be from 0 to 1, got {self.strength}")
+        RenderConfig(strength=self.strength, synthesis=self.synthesis, refine=self.refine)
         if self.rate is not None:
             parse_rate(self.rate)
 
@@ -94,9 +97,13 @@ class EvaluateSettings:
     offset_frames: float = 0.0
     speaker: str = "largest"
     rate: str | None = None
+    per_frame: str | None = None
+    """A ``.csv`` with a row a frame."""
     cache: str | None = None
 
     def __post_init__(self) -> None:
+        if self.per_frame is not None:
+            check_suffix("per_frame", self.per_frame, (".csv",))
         if not self.out:
             raise ConfigError("an evaluation needs a file for its figures",
                               hint="Add out: figures.json.")  # fmt: skip
@@ -132,7 +139,7 @@ _ARGUMENTS = {"timeline": ("conform",), "plate": ("adapt",), "render": ("evaluat
 _PATHS = {
     "conform": ("timeline", "out", "search", "settings", "cache"),
     "adapt": ("plate", "out", "cache"),
-    "evaluate": ("render", "against", "out", "dialogue", "cache"),
+    "evaluate": ("render", "against", "out", "dialogue", "per_frame", "cache"),
     "report": ("render", "out", "cache"),
 }
 NUMBERS_ARE_TEXT = ("frames", "rate", "only", "title")
@@ -219,10 +226,18 @@ def absolute(settings: Settings, kind: CommandKind, folder: Path) -> Settings:
     if isinstance(settings, ConformSettings):
         found["dialogue"] = tuple(_absolute_dub(text, whole) for text in settings.dialogue)
         found["path_map"] = settings.path_map
-    if isinstance(settings, AdaptSettings) and settings.weights not in shipped_names():
-        found["weights"] = whole(settings.weights)
+    if isinstance(settings, AdaptSettings | ConformSettings):
+        found["weights"] = absolute_weights(settings.weights, folder)
     made: Settings = replace(settings, **found)
     return made
+
+
+def absolute_weights(name: str, folder: Path) -> str:
+    """``SET+FILE+FILE`` with every path in it absolute, counted from a folder."""
+    weights, laid_over = split_name(name)
+    paths = laid_over if weights in shipped_names() else [weights, *laid_over]
+    told = [str(folder / Path(path).expanduser()) for path in paths]
+    return "+".join([weights, *told] if weights in shipped_names() else told)
 
 
 def split_dub(text: str) -> tuple[str, str | None, str]:

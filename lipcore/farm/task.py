@@ -114,7 +114,9 @@ def conform_calls(
             "handles": given.handles, "only": list(only), "shots": given.settings,
             "formats": list(given.format), "report": given.report, "write": shots is None,
             "settings": _stated({
-                "strength": given.strength, "overwrite": given.overwrite, "cache": given.cache,
+                "strength": given.strength, "synthesis": given.synthesis,
+                "refine": given.refine, "weights": given.weights, "overwrite": given.overwrite,
+                "cache": given.cache,
             }),
         }), tag))  # fmt: skip
     return calls
@@ -131,7 +133,7 @@ def evaluate_call(words: Sequence[str]) -> Call:
     return Call("evaluate", _stated({
         "render": given.render, "against": given.against, "dialogue": given.dialogue,
         "offset_frames": given.offset_frames, "speaker": given.speaker, "rate": given.rate,
-        "outs": list(given.out), "cache": given.cache,
+        "outs": list(given.out), "per_frame": given.per_frame, "cache": given.cache,
     }))  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import yaml
 from lipcore.errors import ConfigError
 from lipcore.media.locate import locate_sequence
 from lipcore.media.output_files import appearing, output_error
+from lipcore.weights import shipped_names, split_name
 
 Flow = Literal["IN", "OUT", "INOUT", "NONE"]
 """Whether a farm without shared storage copies a path's files, and when."""
@@ -62,6 +63,17 @@ class Parameters:
         folder, last = (path, "") if path.is_dir() else (path.parent, path.name)
         stands = self.folder(name, folder, words)
         return f"{stands}/{self.text(f'{name}Name', last, 'Its files.')}" if last else stands
+
+    def weights(self, name: str) -> list[str]:
+        """``SET+FILE+FILE``; returns what stands for each part of it in a task."""
+        base, files = split_name(name)
+        if base not in shipped_names():
+            base = self.folder("Weights", base, "The folder of --weights.")
+        words = "An adaptation or a network laid over the weights."
+        return [base, *(
+            self.file(f"Adaptation{n if n > 1 else ''}", file, words)
+            for n, file in enumerate(files, 1)
+        )]  # fmt: skip
 
     def text(self, name: str, value: str, words: str, kind: str = "STRING") -> str:
         """A text or number; returns what stands for it in a task."""

@@ -215,20 +215,19 @@ def _adapt(params: Adapt, progress: Callable[[str, int, int], None]) -> dict[str
 def _evaluate(params: Evaluate, listener: JobListener) -> dict[str, object]:
     from lipcore.cache import Cache
     from lipcore.evaluate.compare import evaluate_render
-    from lipcore.evaluate.table import evaluation_facts, write_evaluation
+    from lipcore.evaluate.plots import write_files
+    from lipcore.evaluate.table import evaluation_facts
     from lipcore.media.output_files import make_parent
 
-    for out in params.outs:
+    for out in (*params.outs, *([] if params.per_frame is None else [params.per_frame])):
         make_parent(out)
     done = evaluate_render(
         params.render, params.against, dialogue=params.dialogue,
         offset_frames=params.offset_frames, speaker=params.speaker, rate=_rate(params.rate),
         cache=Cache(params.cache), progress=listener.progress,
     )
-    for out in params.outs:
-        write_evaluation(done, out)
-    facts = evaluation_facts(done)
-    return {"outputs": [str(out) for out in params.outs], "figures": facts["figures"]}
+    written = write_files(done, params.outs, params.per_frame)
+    return {"outputs": list(map(str, written)), "figures": evaluation_facts(done)["figures"]}
 
 
 def _report(params: Report, listener: JobListener) -> dict[str, object]:

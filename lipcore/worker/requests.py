@@ -163,15 +163,21 @@ class Evaluate:
     speaker: str = "largest"
     rate: str | None = None
     outs: tuple[Path, ...] = ()
-    """Files to write, ``.json`` or ``.csv``."""
+    """Files to write, ``.json``, ``.csv`` or ``.html``."""
+    per_frame: Path | None = None
+    """A ``.csv`` with a row a frame."""
     cache: Path | None = None
 
     def __post_init__(self) -> None:
         for out in self.outs:
-            if out.suffix.lower() not in (".json", ".csv"):
+            if out.suffix.lower() not in (".json", ".csv", ".html"):
                 raise ConfigError(
-                    f"{out} is neither .json nor .csv", hint="Name the file figures.json."
+                    f"{out} is neither .json, .csv nor .html", hint="Name the file figures.json."
                 )
+        if self.per_frame is not None and self.per_frame.suffix.lower() != ".csv":
+            raise ConfigError(
+                f"{self.per_frame} is no .csv", hint="Name the file frames.csv, for instance."
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,12 +40,13 @@ def jobs_file(folder: Path, plate: Path, line: Path, weights: str, **more: objec
     return path
 
 
+@pytest.mark.parametrize("adapt", [None, 2.0])
 def test_a_bundle_names_each_file(
-    studio: Path, portrait_plate: Path, spoken_line: Path
+    adapt: float | None, studio: Path, portrait_plate: Path, spoken_line: Path
 ) -> None:
     path = jobs_file(
         studio, portrait_plate, spoken_line, "base+shot.safetensors+refiner.safetensors",
-        **({} if adapt_minutes is None else {"adapt": adapt_minutes}),
+        **({} if adapt is None else {"adapt": adapt}),
     )
     (check,) = check_jobs(read_jobs(path))
     assert check.error is None
@@ -62,9 +63,11 @@ def test_a_bundle_names_each_file(
     (render,) = [step for step in template["steps"] if step["name"] == "Render"]
     words = render["script"]["actions"]["onRun"]["args"]
     (told,) = [w for w in words if w.startswith("--set=weights=")]
+    values["WorkDir"] = "/work"
     filled = re.sub(r"\{\{Param\.(\w+)\}\}", lambda m: values[m[1]], told)
-    files = (str(studio / name) for name in laid.values())
-    assert filled == "--set=weights=" + "+".join(["base", *files])
+    # The shot's own adaptation takes the place of the given one; the network stays.
+    shot = "/work/adapted.safetensors" if adapt else str(studio / "shot.safetensors")
+    assert filled == f"--set=weights=base+{shot}+{studio / 'refiner.safetensors'}"
     given = [w.removeprefix("--set=") for w in words if w.startswith("--set=refine=")]
     task = parse_settings(["plate=p.mov", "out=o", "dialogue=d", "synthesis=latent", *given])
     assert worker_params(task, None)["settings"]["refine"] == 0.5
