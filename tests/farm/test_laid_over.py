@@ -40,16 +40,15 @@ def jobs_file(folder: Path, plate: Path, line: Path, weights: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("adapt_minutes", [None, 2.0])
 def test_a_bundle_names_each_file(
-    adapt_minutes: float | None, studio: Path, portrait_plate: Path, spoken_line: Path
+    studio: Path, portrait_plate: Path, spoken_line: Path
 ) -> None:
     path = jobs_file(
         studio, portrait_plate, spoken_line, "base+shot.safetensors+refiner.safetensors"
     )
     (check,) = check_jobs(read_jobs(path))
     assert check.error is None
-    write_bundle(check, studio / "bundle", BundleSettings(adapt_minutes=adapt_minutes))
+    write_bundle(check, studio / "bundle", BundleSettings())
     values = json.loads((studio / "bundle" / "openjd_parameters.json").read_text("utf-8"))
     laid = {"Adaptation": "shot.safetensors", "Adaptation2": "refiner.safetensors"}
     assert {n: Path(values[n]).name for n in laid} == laid
@@ -62,10 +61,9 @@ def test_a_bundle_names_each_file(
     (render,) = [step for step in template["steps"] if step["name"] == "Render"]
     words = render["script"]["actions"]["onRun"]["args"]
     (told,) = [w for w in words if w.startswith("--set=weights=")]
-    values["WorkDir"] = "/work"
     filled = re.sub(r"\{\{Param\.(\w+)\}\}", lambda m: values[m[1]], told)
-    shot = "/work/adapted.safetensors" if adapt_minutes else str(studio / "shot.safetensors")
-    assert filled == f"--set=weights=base+{shot}+{studio / 'refiner.safetensors'}"
+    files = (str(studio / name) for name in laid.values())
+    assert filled == "--set=weights=" + "+".join(["base", *files])
     given = [w.removeprefix("--set=") for w in words if w.startswith("--set=refine=")]
     task = parse_settings(["plate=p.mov", "out=o", "dialogue=d", "synthesis=latent", *given])
     assert worker_params(task, None)["settings"]["refine"] == 0.5
