@@ -21,7 +21,8 @@ from lipcore.media.plate import open_plate
 from lipcore.models.checkpoint import save_network, save_tensors
 from lipcore.models.refiner import Refiner, RefinerConfig
 from lipcore.plan import plan_render
-from lipcore.runtime.choose import Measured, settle_backend, sum_measured
+from lipcore.runtime import choose
+from lipcore.runtime.choose import Measured
 from lipcore.shot import TRAIN_REFINER
 from lipcore.synthesis.refine import check_refiner
 from lipcore.types import FrameRange
@@ -201,15 +202,26 @@ def test_jobs_take_it_as_any_option(refiner: Path, tmp_path: Path) -> None:
     assert job.config.weights == f"base+{refiner}+{tmp_path / 'shot.safetensors'}"
 
 
-def test_auto_measures_all_that_a_frame_runs(tiny_networks: Path, tmp_path: Path) -> None:
-    said: list[str] = []
-    config = lipcore.RenderConfig(
-        synthesis="latent", refine=1.0, backend="auto", cache=tmp_path, weights=str(tiny_networks)
-    )
-    settle_backend(config, find_weights(tiny_networks), said.append)
-    assert "measured now" in said[0]
-    assert len(list(tmp_path.rglob("measured.json"))) == 2
-    known = sum_measured([
+def test_auto_measures_all_that_a_frame_runs(
+    tiny_networks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backend that is fast at drawing may be slow at refining."""
+    figures = {
+        "draw": [Measured("torch", 10.0, 0.0), Measured("fast", 4.0, 0.5)],
+        "refiner": [Measured("torch", 5.0, 0.0), Measured("fast", 20.0, 0.1)],
+    }
+    monkeypatch.setattr(choose, "measure_backends", lambda graph, *_, **__: (
+        figures[graph.name], True
+    ))  # fmt: skip
+    for refine, taken, ms in ((0.0, "fast", "4 ms"), (1.0, "torch", "15 ms")):
+        said: list[str] = []
+        config = lipcore.RenderConfig(
+            synthesis="latent", refine=refine, backend="auto", cache=tmp_path,
+            weights=str(tiny_networks),
+        )
+        settled = choose.settle_backend(config, find_weights(tiny_networks), said.append)
+        assert settled.backend == taken and ms in said[0]
+    known = choose.sum_measured([
         ([Measured("a", 10.0, 0.5), Measured("b", 1.0, 0.1)], True),
         ([Measured("a", 5.0, 1.5), Measured("b", None, None, "it failed")], False),
     ])
