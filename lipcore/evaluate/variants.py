@@ -81,7 +81,7 @@ class FoundVariant:
     @property
     def hears(self) -> bool:
         """Speech alone drives the mouth."""
-        return self.settings.get("shapeless_share", 0) == 1
+        return bool(self.settings.get("shapeless_share", 0) == 1)
 
     @property
     def key(self) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from lipcore.rate.assignment import Trial
 from lipcore.rate.guard import Guard, Limits, Pace, address_of
 from lipcore.rate.media import media_type
 from lipcore.rate.store import AnswerStore, Place
-from lipcore.rate.study import LABELS, QUESTIONS, Study
+from lipcore.rate.study import LABELS, QUESTIONS, Gold, Practice, Study, Trap
 
 COOKIE = "lipcore_rater"
 TOKEN_HEADER = "x-lipcore-token"
@@ -163,7 +163,7 @@ class _Rating:
     def _shown(self, trial: Trial) -> list[Path]:
         if trial.kind == "clip":
             return [self._clips[trial.item][system] for system in trial.shown]
-        lists = {
+        lists: Mapping[str, Sequence[Gold | Trap | Practice]] = {
             "gold": self._study.gold, "trap": self._study.traps, "practice": self._study.practice
         }
         videos = lists[trial.kind][int(trial.item)].videos
