@@ -102,8 +102,8 @@ class HeardVariant:
         if self._refiner is not None:
             refined = self._refiner(made).clamp(-1, 1)
             made = made + self._share * (refined - made)
-        drawn: FloatArray = from_tensor(made)[0]
-        return drawn
+        crop: FloatArray = from_tensor(made)[0]
+        return crop
 
 
 def render_heard(

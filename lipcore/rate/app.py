@@ -163,7 +163,7 @@ class _Rating:
     def _shown(self, trial: Trial) -> list[Path]:
         if trial.kind == "clip":
             return [self._clips[trial.item][system] for system in trial.shown]
-        lists: dict[str, Sequence[Gold | Trap | Practice]] = {
+        lists: Mapping[str, Sequence[Gold | Trap | Practice]] = {
             "gold": self._study.gold, "trap": self._study.traps, "practice": self._study.practice
         }
         videos = lists[trial.kind][int(trial.item)].videos
