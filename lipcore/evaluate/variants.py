@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -224,23 +224,11 @@ def variant_weights(found: FoundVariant, folder: Path) -> str:
 
 
 def variant_config(found: FoundVariant, weights: str, cache: Path | None) -> RenderConfig:
-    """The plain method of the paper: no detail of the plate, no frame of the bank.
-
-    Raises:
-        ConfigError: Stage 2 is asked for, and ``lipcore render`` has none.
-    """
-    config = RenderConfig(
-        synthesis="latent", detail="none", weights=weights, cache=cache, overwrite=True
+    """The plain method of the paper: no detail of the plate, no frame of the bank."""
+    return RenderConfig(
+        synthesis="latent", detail="none", refine=found.variant.refine, weights=weights,
+        cache=cache, overwrite=True,
     )
-    if not found.variant.refine:
-        return config
-    if "refine" not in {field.name for field in fields(RenderConfig)}:
-        raise ConfigError(
-            "this version renders no stage 2 of weights that shapes drive",
-            hint="Name a run whose generator hears speech alone (shapeless_share: 1).",
-        )
-    stage_2: dict[str, Any] = {"refine": found.variant.refine}
-    return replace(config, **stage_2)
 
 
 def variant_line(found: FoundVariant) -> str:

@@ -38,11 +38,11 @@ _ALPHA_READING = (
 )
 _SCREENING = {
     "acr": "Left out: who failed a trap, or had too few gold answers right; and, question by "
-    "question (ITU-T P.913, annex A), whose votes do not go with those of all: correlation below "
+    "question (after ITU-T P.913), whose votes do not go with those of all: correlation below "
     "0.75 over videos, and below 0.8 over systems where there are four; the worst first, then "
     "anew.",
     "ccr": "Left out: who failed a trap, or had too few gold answers right; and, question by "
-    "question (ITU-T P.913, annex A), whose votes do not go with those of all: correlation below "
+    "question (after ITU-T P.913), whose votes do not go with those of all: correlation below "
     "0.75 over pairs of videos, and below 0.8 over pairs of systems; the worst first, then anew. "
     "With fewer than four pairs of systems nobody is left out by correlation.",
 }

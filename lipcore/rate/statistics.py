@@ -121,7 +121,7 @@ def screen_by_correlation(
     judged (the processed video sequences), r2 that of the means of systems (the hypothetical
     reference circuits). A rater is out where r1 is below 0.75 and r2 below 0.8. One is left out at
     a time, the one who falls short of the two by most on the average, and all is computed again.
-    With fewer than four systems r2 says little: there r1 decides alone, the annex's first method.
+    With fewer than four systems r2 says little: there r1 decides alone, the first of its methods.
 
     Args:
         votes: Of raters and what was judged.
@@ -130,9 +130,10 @@ def screen_by_correlation(
     Returns:
         The raters out: correlation over things, and over systems (NaN with too few).
 
-    Source: ITU-T P.913, annex A (screening after the experiment by Pearson correlation: by what
-    was judged; by that and by systems); limits, and that both must fail, as in the screening
-    code of the Recommendation's editor (M. Pinson, after annex VI of VQEG's multimedia test plan).
+    Source: ITU-T P.913 (screening after the experiment by Pearson correlation: by what was
+    judged; by that and by systems). Its text was not at hand: limits, and that both must fail,
+    are those of the screening code of the Recommendation's editor (M. Pinson, after annex VI of
+    VQEG's multimedia test plan); that one is left out at a time is from memory.
     We differ where votes are few: who judged fewer than four things, or two raters alone, cannot
     be screened; whose votes do not vary at all has a correlation of 0.
     """
