@@ -82,7 +82,7 @@ def report(
 
     ACR gives mean opinion scores (and, with a reference, differences from it), CCR mean
     comparisons and preferences. Raters who fail traps or gold, or agree with nobody (ITU-T P.913,
-    annex A, question by question), are screened out and named. Works while the study is served.
+    question by question), are screened out and named. Works while the study is served.
     """
     from lipcore.rate.report import report_lines, summarize_study, write_csv, write_page
 
