@@ -66,12 +66,11 @@ class _Weights:
 
     def main(self, row: str, kind: str) -> nn.Module:
         """Of a row: trained, or else imported."""
-        if row not in self.trained:
-            return self.published(kind)
-        self.doubts.append("trained here")
-        return self.own(row, kind)
+        return self.own(row, kind) if row in self.trained else self.published(kind)
 
     def own(self, row: str, kind: str) -> nn.Module:
+        """Of a row: trained."""
+        self.doubts.append("trained here")
         path = self.trained[row]
         self.found[_named(row, path)] = hash_file(path)
         return load_network(path, kind=kind)
