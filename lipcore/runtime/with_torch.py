@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import sys
 from collections.abc import Callable
@@ -44,6 +45,15 @@ def open_graph(graph: Graph, backend: str, device: str, cache: Cache) -> TorchRu
     return TorchRunner(graph, backend, device)
 
 
+def _held_in_bf16(network: nn.Module) -> nn.Module:
+    """A copy whose weights are rounded once: autocast would round them alike at each run."""
+    made = copy.deepcopy(network)
+    for module in made.modules():
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
+            module.to(torch.bfloat16)
+    return made
+
+
 class TorchRunner:
     """See ``Runner``."""
 
@@ -52,6 +62,8 @@ class TorchRunner:
         self._device = torch.device(device)
         self._bf16 = backend.endswith("bf16")
         network: nn.Module = channels_last(graph.module).to(self._device)
+        if self._bf16:
+            network = _held_in_bf16(network)
         self._network: Callable[..., Any] = network
         if "compile" in backend:
             # Frozen, the weights are laid out and rounded once, not at every frame.

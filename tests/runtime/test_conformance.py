@@ -80,3 +80,28 @@ def test_threads_do_not_mix_their_frames(
 def test_it_says_its_name_and_version(runner: Runner) -> None:
     assert runner.backend in BACKENDS
     assert BACKENDS[runner.backend].version()
+
+
+def test_opening_and_running_leave_the_graph_alone(
+    graph: Graph, runner: Runner, weights: WeightsSet
+) -> None:
+    import torch
+
+    # One graph is opened by every backend in turn, and must be the same for the last of them.
+    assert {p.dtype for p in graph.module.parameters()} == {torch.float32}
+    fresh = build_graph(graph.name, weights)
+    given = [torch.from_numpy(x) for x in inputs_of(graph, weights)]
+    assert torch.allclose(graph.run(*given)[0], fresh.run(*given)[0], atol=1e-6)
+
+
+def test_weights_that_are_held_short_draw_what_autocast_draws(weights: WeightsSet) -> None:
+    import torch
+
+    if reason := BACKENDS["torch-bf16"].missing("cpu"):
+        pytest.skip(reason)
+    graph = build_graph("draw", weights)
+    given = inputs_of(graph, weights, batch=2)
+    (made,) = open_graph(graph, "torch-bf16").run(*given)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        expected = graph.module(*map(torch.from_numpy, given)).float().numpy()
+    assert np.array_equal(made, expected)
