@@ -2,7 +2,7 @@
 
     python tests/benchmarks/unmarked_clips.py --out FOLDER [--count 1000]
 
-The clips are cut from the real videos of the development data. There are ten people in those and
+The clips are cut from the real videos of the development data. There are nine of those and
 not a thousand, so each clip differs from the others by where it begins and by what was done to it,
 all drawn from its number: size of the face (60 to 110 pixels between the outer corners of the
 eyes), place, rotation, a mirror, gain of each channel, gamma, saturation, noise, and H.264 at crf
