@@ -132,7 +132,7 @@ def check_export(weights: str, out: Path, *, log: Log = lambda _: None) -> Manif
 def _export_graph(
     graph: Graph, folder: Path, options: ExportOptions, weights: WeightsSet
 ) -> GraphEntry:
-    reason = kept_float(graph, options.precision)
+    reason = kept_float(graph, options.target, options.precision)
     precision: Precision = "fp32" if reason else options.precision
     before = set(folder.iterdir())
     try:

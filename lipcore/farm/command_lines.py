@@ -67,7 +67,7 @@ def _render_lines(job: Job, checked: CheckedRender) -> list[CommandLine]:
         judged = EvaluateSettings(
             str(target), given.plate, (given.evaluate,), given.dialogue,
             float(begin) if given.dialogue is not None else 0.0, given.speaker, given.rate,
-            given.cache,
+            cache=given.cache,
         )
         words = ("evaluate", *words_of(judged, "evaluate"))
         lines.append(CommandLine("evaluate", words, _parents((Path(given.evaluate),))))

@@ -28,8 +28,8 @@ from lipcore.types import FloatArray
 ENGINES = ("flite", "festival")
 _FLITE_VOICES = ("kal16", "awb", "rms", "slt")
 """``kal`` is the 8 kHz form of ``kal16``, and ``awb_time`` can only tell the time."""
-_FESTIVAL_VOICES = re.compile(r"(?:kal|ked)_diphone|cmu_us_[a-z0-9_]+")
-"""Those whose phones are American."""
+_FESTIVAL_VOICES = re.compile(r"(?:kal|ked)_diphone|cmu_us_(?![a-z0-9_]*_hts)[a-z0-9_]+")
+"""Those whose phones are American; voices of HTS heed neither stretch nor pitch."""
 _LONGEST = 2000
 _PATIENCE_S = 120
 

@@ -123,7 +123,6 @@ def test_every_row_of_others_runs(
 ) -> None:
     """On silence, with weights that learnt nothing: all rows render, and are evaluated."""
     monkeypatch.setenv("LIPCORE_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setattr(module, "CONDITIONS", {"silent": "Table 3: silence"})
     torch.manual_seed(0)
     torch.save(TecoGAN().state_dict(), tmp_path / "t.pth")
     torch.save(GPEN().state_dict(), tmp_path / "g.pth")
@@ -138,7 +137,8 @@ def test_every_row_of_others_runs(
     for name, (kind, network) in networks.items():
         save_network(tmp_path / f"{name}.safetensors", network, kind=kind, record={})
     given = read_set(manifest(tmp_path, json.dumps({
-        "seconds": 0.09, "baselines": {name: f"{name}.safetensors" for name in networks},
+        "seconds": 0.09, "tables": [3],
+        "baselines": {name: f"{name}.safetensors" for name in networks},
         "clips": [{"plate": str(portrait_plate), "dialogue": str(spoken_line),
                    "crossed": str(spoken_line)}],
     })))  # fmt: skip

@@ -15,7 +15,6 @@ from lipcore.analysis import cover, find_tracks
 from lipcore.cache import Cache
 from lipcore.errors import ConfigError, WeightsNotFoundError, WeightsUnreadableError
 from lipcore.evaluate import tables as module
-from lipcore.evaluate.baseline import render_wav2lip
 from lipcore.evaluate.compare import Evaluation
 from lipcore.evaluate.figures import Figure
 from lipcore.evaluate.table_files import write_tables
@@ -35,7 +34,6 @@ from lipcore.media.writers import open_writer
 from lipcore.models.checkpoint import load_network, save_network
 from lipcore.models.generator import Generator
 from lipcore.models.presets import PRESETS
-from lipcore.models.published.wav2lip import Wav2Lip
 from lipcore.tracking.speakers import select_speaker
 from lipcore.types import FrameRange
 from lipcore.weights import find_weights
@@ -182,12 +180,10 @@ def test_a_video_plate_is_drawn_on_too(
         sound = fit_dialogue(load_dialogue(spoken_line), 1)
         variant = HeardVariant(find_variant(Variant("sync on", 5, run=run)))
         render_heard(plate, track, sound, tmp_path / "v.mkv", variant, key="v")
-        render_wav2lip(plate, track, sound, tmp_path / "w.mkv", Wav2Lip().eval(), key="w")
         old = plate.read(frames.first).rgb
-        for name in ("v.mkv", "w.mkv"):
-            with open_plate(tmp_path / name) as made:
-                apart = np.abs(made.read(made.info.frames.first).rgb - old).max(axis=-1)
-            assert apart.max() > 0.05 and (apart == 0).mean() > 0.5, name
+        with open_plate(tmp_path / "v.mkv") as made:
+            apart = np.abs(made.read(made.info.frames.first).rgb - old).max(axis=-1)
+        assert apart.max() > 0.05 and (apart == 0).mean() > 0.5
 
 
 def test_the_matte_covers_what_was_hidden_and_ends_before_the_rim() -> None:

@@ -16,7 +16,7 @@ from lipcore.runtime.probes import probe
 from lipcore.types import FloatArray
 from lipcore.weights import WeightsSet, find_weights
 
-SHORT = {"torch-bf16", "openvino-bf16"}
+SHORT = {"torch-bf16", "torch-compile-bf16", "openvino-bf16"}
 
 
 @pytest.fixture(scope="module")
