@@ -153,7 +153,7 @@ def test_every_row_of_others_runs(
     assert table.failures == (0,) * 8, told
     text = write_tables([table], given, out)[0].read_text("utf-8")
     assert "Left out" not in text and "wav2lip_768 (wav2lip_768.safetensors)" in text
-    assert (out / "01_silent_You-said-that-_trained-here.mkv").is_file()
+    assert len(list(out.glob("01_silent_You-said-that-*.mkv"))) == 1
 
 
 def test_a_damaged_evaluation_is_made_again_and_whole_ones_are_kept(
