@@ -33,8 +33,9 @@ def kept_float(graph: Graph, target: str, precision: Precision) -> str:
         return ""
     if graph.name == "mel":
         return "its logarithm reaches down to -100 dB, which shorter numbers do not hold"
-    if graph.name == "pose_encoder" and (target, precision) == ("openvino", "bf16"):
-        return "single pixels of the final picture were 10.8 of 255 off in OpenVINO's bfloat16"
+    # The whole frame path holds the pose encoder, too.
+    if graph.name in ("pose_encoder", "frame") and (target, precision) == ("openvino", "bf16"):
+        return "OpenVINO's bfloat16 moves single pixels of the final picture by 11 to 12 of 255"
     return ""
 
 
