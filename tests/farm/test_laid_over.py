@@ -63,10 +63,10 @@ def test_a_bundle_names_each_file(
     (render,) = [step for step in template["steps"] if step["name"] == "Render"]
     words = render["script"]["actions"]["onRun"]["args"]
     (told,) = [w for w in words if w.startswith("--set=weights=")]
-    values["WorkDir"] = "/work"
+    values["WorkDir"] = "/farm/shared"
     filled = re.sub(r"\{\{Param\.(\w+)\}\}", lambda m: values[m[1]], told)
     # The shot's own adaptation takes the place of the given one; the network stays.
-    shot = "/work/adapted.safetensors" if adapt else str(studio / "shot.safetensors")
+    shot = "/farm/shared/adapted.safetensors" if adapt else str(studio / "shot.safetensors")
     assert filled == f"--set=weights=base+{shot}+{studio / 'refiner.safetensors'}"
     given = [w.removeprefix("--set=") for w in words if w.startswith("--set=refine=")]
     task = parse_settings(["plate=p.mov", "out=o", "dialogue=d", "synthesis=latent", *given])
