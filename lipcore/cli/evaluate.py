@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lipcore.cli.progress import BarListener, JsonListener
-from lipcore.errors import ConfigError
+from lipcore.evaluate.files import check_files
 from lipcore.rates import parse_rate
 
 
@@ -43,14 +43,7 @@ def command(
     Figures that ask for published networks use them where `lipcore weights import` brought them;
     otherwise proxies stand in, and are called proxies.
     """
-    for out in outs:
-        if out.suffix.lower() not in (".json", ".csv", ".html"):
-            raise ConfigError(
-                f"{out} is neither .json, .csv nor .html",
-                hint="Name the file figures.json, for instance.",
-            )
-    if per_frame is not None and per_frame.suffix.lower() != ".csv":
-        raise ConfigError(f"{per_frame} is no .csv", hint="Name the file frames.csv, for instance.")
+    check_files(outs, per_frame)
     given = None if rate is None else parse_rate(rate)
     from lipcore.cache import Cache
     from lipcore.evaluate.compare import evaluate_render

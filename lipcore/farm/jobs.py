@@ -27,8 +27,8 @@ from typing import Any, Literal
 
 from lipcore.config import from_mapping, read_yaml
 from lipcore.errors import ConfigError, LipcoreError
+from lipcore.evaluate.files import check_files
 from lipcore.farm.kinds import (
-    EVALUATION_SUFFIXES,
     KINDS,
     NUMBERS_ARE_TEXT,
     PAGE_SUFFIXES,
@@ -122,7 +122,7 @@ class JobSettings:
                     hint="Add synthesis: adapted, or leave adapt out.",
                 )
         if self.evaluate is not None:
-            check_suffix("evaluate", self.evaluate, EVALUATION_SUFFIXES)
+            check_files([Path(self.evaluate)], None)
             if self.deliver == "patch":
                 raise ConfigError(
                     "evaluate needs whole frames, and deliver is patch",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lipcore.errors import ConfigError
+from lipcore.evaluate.files import check_files
 from lipcore.rates import parse_rate
 from lipcore.shot import RenderConfig, Synthesis
 from lipcore.types import FrameRange
@@ -25,7 +26,6 @@ from lipcore.weights import shipped_names, split_name
 CommandKind = Literal["conform", "adapt", "evaluate", "report"]
 Kind = Literal["render", "conform", "adapt", "evaluate", "report"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-EVALUATION_SUFFIXES = (".json", ".csv", ".html")
 PAGE_SUFFIXES = (".html", ".htm")
 LEAST_MINUTES, MOST_MINUTES = 0.05, 10_000.0
 """Of an adaptation."""
@@ -102,13 +102,10 @@ class EvaluateSettings:
     cache: str | None = None
 
     def __post_init__(self) -> None:
-        if self.per_frame is not None:
-            check_suffix("per_frame", self.per_frame, (".csv",))
         if not self.out:
             raise ConfigError("an evaluation needs a file for its figures",
                               hint="Add out: figures.json.")  # fmt: skip
-        for path in self.out:
-            check_suffix("out", path, EVALUATION_SUFFIXES)
+        check_files(map(Path, self.out), None if self.per_frame is None else Path(self.per_frame))
         if self.rate is not None:
             parse_rate(self.rate)
 

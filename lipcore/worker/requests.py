@@ -9,6 +9,7 @@ from typing import Any
 
 from lipcore.config import from_mapping
 from lipcore.errors import ConfigError
+from lipcore.evaluate.files import check_files
 from lipcore.media.plate import MissingPolicy
 from lipcore.rates import parse_rate
 from lipcore.shot import RenderConfig, Shot
@@ -169,15 +170,7 @@ class Evaluate:
     cache: Path | None = None
 
     def __post_init__(self) -> None:
-        for out in self.outs:
-            if out.suffix.lower() not in (".json", ".csv", ".html"):
-                raise ConfigError(
-                    f"{out} is neither .json, .csv nor .html", hint="Name the file figures.json."
-                )
-        if self.per_frame is not None and self.per_frame.suffix.lower() != ".csv":
-            raise ConfigError(
-                f"{self.per_frame} is no .csv", hint="Name the file frames.csv, for instance."
-            )
+        check_files(self.outs, self.per_frame)
 
 
 @dataclass(frozen=True, slots=True)
