@@ -47,6 +47,8 @@ class Scene:
             until()
         while running := [t for t in threading.enumerate() if t.name.startswith("lipcore Lip")]:
             self.host.pump(running[0])
+        # A job that was over before the first look has left its last word in the queue.
+        self.host.pump(None)
 
     def picture(self, take: int = 1) -> Path:
         return self.folder / "lipsync" / f"v{take:03d}"

@@ -50,9 +50,9 @@ class Host:
         self.undo_off -= 1
 
     def pump(self, thread: threading.Thread | None, timeout_s: float = 120) -> None:
-        """The main loop, until a thread has ended and nothing is left to be done."""
+        """The main loop, until a thread (if any) has ended and nothing is left to be done."""
         self.need_main("the main loop")
-        while thread is not None and (thread.is_alive() or not self.calls.empty()):
+        while (thread is not None and thread.is_alive()) or not self.calls.empty():
             try:
                 self.calls.get(timeout=0.05)()
             except queue.Empty:
