@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lipcore.composite import merge, quantise, stored_patch
-from lipcore.errors import MediaError
 from lipcore.media.decoder import IsolatedDecoder
+from lipcore.media.exr_digest import BLANK, DIGEST, holds_its_digest, seal
 from lipcore.media.exr_encode import (
     CopiedPart,
     FreshPart,
@@ -81,13 +81,14 @@ class ExrWriter(SequenceWriter):
     def write(
         self, frame: Frame, patch: Patch | None, *, attributes: Mapping[str, str] | None = None
     ) -> None:
-        texts = {**(attributes or {}), PARAMETERS: self.parameter_hash}
+        texts = {**(attributes or {}), PARAMETERS: self.parameter_hash, DIGEST: BLANK}
         if self._patch_only:
             version, parts = self._patch_file(frame, patch, texts)
         else:
             version, parts = self._full_file(frame, patch, texts)
         with appearing(self.file_of(frame.number)) as temporary:
             write_exr(temporary, parts, version=version, threads=os.cpu_count() or 1)
+            seal(temporary)
 
     def release(self) -> None:
         self._decoder.close()
@@ -100,13 +101,7 @@ class ExrWriter(SequenceWriter):
         return None
 
     def is_whole(self, path: Path) -> bool:
-        try:
-            header = read_header(path)
-            index = next((n for n, part in enumerate(header.parts) if part.text(PARAMETERS)), 0)
-            self._decoder.decode(path, part=index)
-        except MediaError:
-            return False
-        return True
+        return holds_its_digest(path)
 
     def _full_file(
         self, frame: Frame, patch: Patch | None, texts: Mapping[str, str]

@@ -52,7 +52,7 @@ class SequenceWriter(FrameWriter):
 
     @abc.abstractmethod
     def is_whole(self, path: Path) -> bool:
-        """All pixels of the file can be read."""
+        """The file is, bit for bit, what was written."""
 
     @abc.abstractmethod
     def release(self) -> None:

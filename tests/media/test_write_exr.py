@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,8 +18,9 @@ from lipcore.errors import (
     OutputLockedError,
     OutputNotWritableError,
 )
+from lipcore.media.exr_digest import BLANK, DIGEST, holds_its_digest, seal
 from lipcore.media.exr_encode import CopiedPart, FreshPart, new_part, write_exr
-from lipcore.media.exr_format import Attribute, Channel, read_header
+from lipcore.media.exr_format import MULTIPART, Attribute, Channel, read_header
 from lipcore.media.plate import open_plate
 from lipcore.media.write_exr import HARD_CHANNEL, PATCH_CHANNELS
 from lipcore.media.writers import PARAMETERS, open_writer
@@ -194,6 +196,41 @@ def test_finished_frames_are_known_and_damaged_ones_are_not(tmp_path, make_exr, 
     path.write_bytes(data[: len(data) * 2 // 3])
     with open_writer(tmp_path / "out", info, frames=frames, parameter_hash="abc") as writer:
         assert not writer.finished(1001)
+
+
+@pytest.mark.parametrize("compression", ["none", "zip"])
+def test_one_changed_bit_is_noticed_anywhere(tmp_path, make_exr, make_patch, compression):
+    plate = make_exr(tmp_path / "plate.1001.exr", compression=compression)
+    path, _, _ = render(plate, tmp_path / "out", make_patch(Window(20, 10, 40, 30)))
+    whole = path.read_bytes()
+    assert holds_its_digest(path)
+    for at in np.random.default_rng(0).integers(0, len(whole), 200):
+        changed = bytearray(whole)
+        changed[at] ^= 1 << (at % 8)
+        path.write_bytes(changed)
+        assert not holds_its_digest(path), f"bit {at % 8} of byte {at}"
+    for other in (whole[:-1], whole + b"\0"):
+        path.write_bytes(other)
+        assert not holds_its_digest(path)
+
+
+def test_a_digest_that_came_with_another_part_stays(tmp_path):
+    def part(name, digest):
+        window = Window(0, 0, 4, 4)
+        texts = {"name": name, "type": "scanlineimage", DIGEST: digest}
+        named = [Attribute(key, "string", text.encode()) for key, text in texts.items()]
+        count = Attribute("chunkCount", "int", struct.pack("<i", 1))
+        made = new_part([Channel("Z", 2)], window, window)
+        return replace(made, attributes=(*made.attributes, *named, count))
+
+    path, zeros = tmp_path / "a.exr", {"Z": np.zeros((4, 4), np.float32)}
+    parts = [FreshPart(part("old", "f" * 32), zeros), FreshPart(part("new", BLANK), zeros)]
+    write_exr(path, parts, version=2 | MULTIPART)
+    assert not holds_its_digest(path)
+    seal(path)
+    assert holds_its_digest(path)
+    old, new = (part.text(DIGEST) for part in read_header(path).parts)
+    assert old == "f" * 32 and new not in (old, BLANK)
 
 
 def test_output_of_other_parameters_is_an_error_unless_overwritten(tmp_path, make_exr):
