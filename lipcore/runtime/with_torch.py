@@ -13,6 +13,7 @@ from torch import nn
 
 from lipcore.cache import Cache
 from lipcore.models.blocks import channels_last
+from lipcore.runtime.fold import fold_upsampling
 from lipcore.runtime.graphs import Graph
 from lipcore.types import FloatArray
 
@@ -49,7 +50,7 @@ def _held_in_bf16(network: nn.Module) -> nn.Module:
     """A copy whose weights are rounded once: autocast would round them alike at each run."""
     made = copy.deepcopy(network)
     for module in made.modules():
-        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             module.to(torch.bfloat16)
     return made
 
@@ -61,7 +62,10 @@ class TorchRunner:
         self.backend = backend
         self._device = torch.device(device)
         self._bf16 = backend.endswith("bf16")
-        network: nn.Module = channels_last(graph.module).to(self._device)
+        network = graph.module
+        if backend != "torch":  # which stays the network as it was trained: others are held to it
+            network = fold_upsampling(network)
+        network = channels_last(network).to(self._device)
         if self._bf16:
             network = _held_in_bf16(network)
         self._network: Callable[..., Any] = network

@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--weights", default="base")
     parser.add_argument("--graphs", nargs="+", default=["face_decoder", "draw", "inner_mouth"])
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--batch", type=int, default=1, help="Frames at once; times are a frame's.")
     parser.add_argument("--compile", action="store_true", help="torch.compile too: a minute more")
     args = parser.parse_args()
     weights = find_weights(args.weights)
@@ -40,7 +41,7 @@ def main() -> None:
                 graph = build_graph(name, weights)
                 runners[backend.name] = open_graph(graph, backend.name, cache=Cache())
         graph = build_graph(name, weights)
-        inputs = [x.numpy() for x in probe(graph, weights)]
+        inputs = [x.numpy() for x in probe(graph, weights, batch=args.batch)]
         expected = graph.run(*map(torch.from_numpy, inputs))[0].numpy()
         times: dict[str, list[float]] = {backend: [] for backend in runners}
         steps = {}
@@ -51,7 +52,7 @@ def main() -> None:
             for backend, runner in runners.items():
                 start = time.perf_counter()
                 runner.run(*inputs)
-                times[backend].append(1000 * (time.perf_counter() - start))
+                times[backend].append(1000 * (time.perf_counter() - start) / args.batch)
         base = statistics.median(times["torch"])
         for backend, taken in times.items():
             ms = statistics.median(taken)
