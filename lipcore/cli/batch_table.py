@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from lipcore.cli.progress import STAGES
 
@@ -50,9 +51,10 @@ class TableListener:
 
     def planned(self, checks: Sequence[JobCheck]) -> None:
         """Nothing is rendered: this is what would be."""
-        table = Table("job", "frames", "plate", "out", box=None)
+        table = Table(*map(_folding, ("job", "frames", "plate", "out")), box=None)
         for check in checks:
-            table.add_row(check.job.name, check.about, check.job.source, str(check.targets[0]))
+            told = (check.job.name, check.about, check.job.source, str(check.targets[0]))
+            table.add_row(*map(Text, told))  # paths may hold what would be markup
         Console(highlight=False).print(table)
 
     def changed(self, jobs: Sequence[JobStatus]) -> None:
@@ -71,6 +73,11 @@ class TableListener:
             if job["hint"] and job["state"] == "failed":
                 click.echo(f"        hint: {job['hint']}")
         click.echo(f"{found['done']} done, {found['failed']} failed")
+
+
+def _folding(name: str) -> Column:
+    """A column that goes on in the next line rather than lose the end of a path."""
+    return Column(name, overflow="fold")
 
 
 def _table(jobs: Sequence[JobStatus]) -> Table:
