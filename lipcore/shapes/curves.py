@@ -11,6 +11,8 @@ import csv
 import io
 import json
 import os
+import re
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -37,6 +39,10 @@ COMMENT = (
     "One row a frame: the frame's number, then a value for each component. Columns may be "
     "deleted (they count as 0), rows may not."
 )
+
+
+_SEPARATORS = ",;\t"
+"""Of cells; where it is not the comma, that may stand before decimals."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,22 +192,29 @@ def _from_json(path: Path, text: str) -> tuple[dict[str, Any], list[str], list[l
 
 
 def _from_csv(path: Path, text: str) -> tuple[dict[str, Any], list[str], list[list[float]]]:
+    # Spreadsheets fill lines up with empty cells, quote, and have their country's separators.
+    lines = [line for line in text.splitlines() if line.strip(_SEPARATORS + string.whitespace)]
+    said = [line for line in lines if line.lstrip('"').startswith("#")]
+    table = [line for line in lines if not line.lstrip('"').startswith("#")]
+    first = re.match(rf'"?frame"?([{_SEPARATORS}])', table[0]) if table else None
+    separator = first[1] if first else ","
+    try:
+        told = [separator.join(row) for row in csv.reader(said, delimiter=separator)]
+        cells = list(csv.reader(table, delimiter=separator))
+    except csv.Error as error:
+        raise _bad(path, f"it is not a table ({error})") from error
     header: dict[str, Any] = {}
-    table: list[str] = []
-    for line in text.splitlines():
-        if line.startswith("#"):
-            key, _, value = line[1:].partition(":")
-            header[key.strip()] = value.strip()
-        elif line.strip():
-            table.append(line)
+    for line in told:
+        key, _, value = line[1:].rstrip(separator).partition(":")
+        header[key.strip()] = value.strip()
     if header.get("format") != FORMAT:
         raise _bad(path, f"no line `# format: {FORMAT}`")
     _check_version(path, header.get("version"))
-    cells = list(csv.reader(table))
+    decimal = "." if separator == "," else ","
     rows: list[list[float]] = []
     for index, row in enumerate(cells[1:]):
         try:
-            rows.append([float(cell) for cell in row])
+            rows.append([float(cell.replace(decimal, ".")) for cell in row])
         except ValueError as error:
             raise _bad(path, f"row {index + 1} holds something that is not a number") from error
     return header, [name.strip() for name in cells[0]] if cells else [], rows

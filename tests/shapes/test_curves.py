@@ -48,6 +48,28 @@ def test_curves_survive_their_file(curves: ShapeCurves, tmp_path: Path, suffix: 
         np.testing.assert_allclose(read.curves.neutral, curves.neutral, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("separator", "decimal", "quote", "end"),
+    [(",", ".", '"', "\n"), (",", ".", "", "\r\n"), (";", ",", '"', "\r\n"), ("\t", ",", "", "\n")],
+)
+def test_csv_comes_back_from_a_spreadsheet(
+    curves: ShapeCurves, tmp_path: Path, separator: str, decimal: str, quote: str, end: str
+) -> None:
+    path = tmp_path / "c.csv"
+    write_curves(path, curves, comment="take 3, quieter")
+    lines = []
+    for line in path.read_text("utf-8").splitlines():
+        if line.startswith("#"):  # one long cell, and empty ones to the table's width
+            lines.append(f"{quote}{line}{quote}" + separator * 3)
+        else:
+            lines.append(separator.join(cell.replace(".", decimal) for cell in line.split(",")))
+    path.write_bytes(("\ufeff" + end.join([*lines, separator * 3, ""])).encode("utf-8"))
+    read = read_curves(path, NAMES, weights="shape_basis:abc")
+    np.testing.assert_allclose(read.curves.values, curves.values, atol=1e-6)
+    assert (read.curves.rate, read.curves.source) == (curves.rate, curves.source)
+    assert read.comment == "take 3, quieter"
+
+
 def test_a_deleted_column_counts_as_zero(curves: ShapeCurves, tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     write_curves(path, curves)
