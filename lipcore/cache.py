@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lipcore.errors import DiskFullError, LipcoreError, OutputError, OutputNotWritableError
+from lipcore.user_folders import user_folder
 
 _MANIFEST = "entry.json"
 _LIMIT_BYTES = 20 * 2**30
@@ -32,8 +33,7 @@ def default_folder() -> Path:
     """``$LIPCORE_CACHE``, else ``lipcore`` in the user's cache folder."""
     if named := os.environ.get("LIPCORE_CACHE"):
         return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".cache") / "lipcore"
+    return user_folder("XDG_CACHE_HOME", "LOCALAPPDATA", ".cache")
 
 
 def make_key(*parts: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lipcore.errors import DependencyError, ProvenanceError
 from lipcore.media.output_files import output_error
+from lipcore.user_folders import user_folder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -37,8 +37,7 @@ class Identity:
 
 def config_folder() -> Path:
     """``lipcore`` in the user's folder for settings."""
-    base = os.environ.get("XDG_CONFIG_HOME") or os.environ.get("APPDATA")
-    return (Path(base) if base else Path.home() / ".config") / "lipcore"
+    return user_folder("XDG_CONFIG_HOME", "APPDATA", ".config")
 
 
 def load_identity(certificate: Path | None, private_key: Path | None) -> Identity:

@@ -22,6 +22,7 @@ from lipcore.media.output_files import output_error
 from lipcore.models.checkpoint import hash_file, load_header, load_tensors, save_tensors
 from lipcore.models.published.foreign_files import read_keras, read_matconvnet
 from lipcore.models.published.registry import PUBLISHED, PublishedNetwork
+from lipcore.user_folders import user_folder
 
 _COUNTER = "num_batches_tracked"
 """Files of before PyTorch 0.4.1 lack it; networks at rest never ask for it."""
@@ -32,8 +33,7 @@ def imported_folder() -> Path:
     """``$LIPCORE_WEIGHTS``, else ``lipcore/published`` in the user's data folder."""
     if named := os.environ.get("LIPCORE_WEIGHTS"):
         return Path(named)
-    base = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "lipcore" / "published"
+    return user_folder("XDG_DATA_HOME", "LOCALAPPDATA", ".local/share") / "published"
 
 
 def find_published(kind: str) -> PublishedNetwork:
