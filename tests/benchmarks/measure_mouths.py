@@ -3,7 +3,7 @@
 Run from the repository's root, with the development data beside it:
 
     python tests/benchmarks/measure_mouths.py [--clips markey.mp4 ...]
-        [--tests own silent shapes crossed] [--synthesis shot]
+        [--tests own moved silent shapes crossed] [--synthesis shot]
 
 For the row ``adapted``, ``lipcore adapt CLIP --out FOLDER/CLIP'S NAME.safetensors`` each clip
 first, then add ``--synthesis adapted --adapted FOLDER``. For a refiner's rows, add ``--refine``
@@ -15,6 +15,12 @@ mesh run on the written file, as on the plate:
 own     the plate with its own dialogue (audio offset corrected): correlation of the inner-lip
         opening and of the lip width with the plate's. The shot renderer may not take a frame
         from within 12 frames of the one it draws.
+moved   the plate's own sound moved against the picture by 50 frames, or by half of a shorter clip,
+        and what is cut off at one end put on at the other; held against the plate's lips moved
+        alike, off the seam. What a render lets through of the plate's own mouth helps it in
+        ``own``, and cannot help it here. ``asked`` is the correlation of the lips that the
+        render was asked for, ``leak`` how much of the plate's own mouth is in what was made
+        beside them, and ``self`` the correlation of the plate's moved lips with its own.
 silent  a silent dialogue: standard deviation of the opening over the plate's, and the share of
         frames whose opening is under 5 % of the lip width.
 shapes  the plate's own curves moved by 50 frames: correlation with the asked opening and
@@ -45,20 +51,23 @@ from lipcore.analysis import analyse
 from lipcore.cache import Cache
 from lipcore.evaluate.mouths import CLOSED
 from lipcore.evaluate.offset import OffsetJudge
-from lipcore.media.audio import load_dialogue
+from lipcore.media.audio import fit_dialogue, load_dialogue
 from lipcore.media.color import ColorTransform
 from lipcore.media.plate import open_plate
 from lipcore.shapes.basis import ShapeBasis, head_points
 from lipcore.shapes.curves import write_curves
 from lipcore.shapes.measure import inner_opening, lip_width
+from lipcore.sidecar import SUFFIX
 from lipcore.tracking.networks import quiet_stderr
-from lipcore.types import ShapeCurves
+from lipcore.types import FloatArray, ShapeCurves
 from lipcore.weights import find_weights
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 HELD_OUT = ("markey.mp4", "klobuchar.mp4", "mcguinness.mp4", "grid_swwp2s.mpg")
 CROSSED = ("address34b_en.wav", "librispeech_1088_en.wav", "jfk_en.wav")
 MOVED = 50
+SEAM_FRAMES, SEAM_FADE_S = 6, 0.02
+"""Where moved sound joins its own beginning: frames left out on either side, and its fade."""
 
 
 def mesh_of(path: Path) -> np.ndarray:
@@ -123,13 +132,42 @@ def gradient_energy(path: Path, mesh: np.ndarray) -> float:
     return float(np.mean(energies))
 
 
-def silence(path: Path, seconds: float) -> None:
-    """Write a silent 16 kHz WAV."""
+def write_sound(path: Path, samples: FloatArray) -> None:
+    """Write a 16 kHz WAV."""
     with wave.open(str(path), "wb") as sound:
         sound.setnchannels(1)
         sound.setsampwidth(2)
         sound.setframerate(16_000)
-        sound.writeframes(bytes(2 * round(seconds * 16_000)))
+        sound.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+
+
+def moved_sound(
+    plate: Path, frames: int, rate: Fraction, offset_frames: int, lag: int
+) -> FloatArray:
+    """The plate's own sound, as long as its picture, so that frame i has that of i + ``lag``.
+
+    The end runs on into the beginning; there it fades through silence.
+    """
+    sound = fit_dialogue(
+        load_dialogue(plate), Fraction(frames) / rate, offset_s=-Fraction(offset_frames) / rate
+    ).samples.copy()
+    ramp = np.linspace(0, 1, round(SEAM_FADE_S * 16_000), dtype=np.float32)
+    sound[: len(ramp)] *= ramp
+    sound[-len(ramp) :] *= ramp[::-1]
+    return np.roll(sound, -round(Fraction(lag) / rate * 16_000))
+
+
+def asked_mesh(sidecar: Path) -> np.ndarray:
+    """``(N, 478, 3)`` the landmarks that a render was asked for, NaN where it drew nothing."""
+    rows = json.loads(sidecar.read_text())["per_frame"]
+    nothing = np.full((478, 3), np.nan)
+    out = []
+    for row in rows:
+        points = nothing if row["new_landmarks"] is None else np.array(row["landmarks"])
+        if row["new_landmarks"] is not None:
+            points[:, :2] = row["new_landmarks"]
+        out.append(points)
+    return np.array(out, np.float32)
 
 
 def own_curves(plate_path: Path, out: Path) -> None:
@@ -147,6 +185,33 @@ def own_curves(plate_path: Path, out: Path) -> None:
             plate.info.rate, plate.info.frames.first, moved, basis.names,
             source=f"{plate_path.name} moved by {MOVED}", weights=basis.label,
         ))
+
+
+def measure_moved(
+    after: np.ndarray, before: np.ndarray, asked: np.ndarray, lag: int
+) -> dict[str, float]:
+    """Figures of a render whose frame i says what the plate says in i + ``lag``.
+
+    Args:
+        after: ``(N, 478, 3)`` mesh of the render.
+        before: The plate's.
+        asked: What the render was asked for.
+        lag: In frames.
+    """
+    places = np.arange(len(before))
+    seam = len(before) - lag  # the first frame that has the beginning of the sound again
+    kept = (places < seam - SEAM_FRAMES) | (places >= seam + SEAM_FRAMES)
+    figures: dict[str, float] = {}
+    for what, ruler in (("open", inner_opening), ("width", lip_width)):
+        made, plate, wanted = (ruler(mesh) for mesh in (after, before, asked))
+        truth = np.roll(plate, -lag)
+        made, plate, wanted, truth = (x[kept] for x in (made, plate, wanted, truth))
+        figures[f"moved_{what}"], figures[f"moved_{what}_amplitude"] = agree(made, truth)
+        figures[f"moved_{what}_asked"], _ = agree(wanted, truth)
+        figures[f"moved_{what}_leak"] = leak(made, wanted, plate)
+        figures[f"moved_{what}_plate"], _ = agree(made, plate)
+        figures[f"moved_{what}_self"], _ = agree(truth, plate)
+    return figures
 
 
 def measure(
@@ -179,8 +244,18 @@ def measure(
             figures["sharp"] = gradient_energy(base / "own.mkv", after) / gradient_energy(
                 plate, before
             )
+        if "moved" in tests:
+            lag = min(MOVED, len(before) // 2)
+            sound = moved_sound(
+                plate, len(before), Fraction(facts["rate"]), facts["offset_frames"], lag
+            )
+            write_sound(base / "moved.wav", sound)
+            after = render("moved.mkv", dialogue=base / "moved.wav")
+            figures |= measure_moved(
+                after, before, asked_mesh(base / f"moved{SUFFIX}"), lag
+            )
         if "silent" in tests:
-            silence(base / "silent.wav", facts["seconds"])
+            write_sound(base / "silent.wav", np.zeros(round(facts["seconds"] * 16_000)))
             after = render("silent.mkv", dialogue=base / "silent.wav")
             _, figures["silent_deviation"] = agree(inner_opening(after), inner_opening(before))
             shut = inner_opening(after) < CLOSED * lip_width(after)
