@@ -26,12 +26,15 @@ def fold_upsampling(network: nn.Module) -> nn.Module:
 
 
 def _folded(conv: nn.Conv2d) -> nn.ConvTranspose2d:
-    made = nn.ConvTranspose2d(conv.in_channels, conv.out_channels, 4, stride=2, padding=1)
+    made = nn.ConvTranspose2d(
+        conv.in_channels, conv.out_channels, 4, stride=2, padding=1,
+        device=conv.weight.device, dtype=conv.weight.dtype,
+    )  # fmt: skip
     assert conv.bias is not None and made.bias is not None
     with torch.no_grad():
         made.weight.copy_(_summed(conv.weight.transpose(0, 1)))
         made.bias.copy_(conv.bias)
-    return made.to(conv.weight.device, conv.weight.dtype).train(conv.training)
+    return made.train(conv.training)
 
 
 def _summed(kernels: Tensor) -> Tensor:
