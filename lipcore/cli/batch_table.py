@@ -22,6 +22,8 @@ _MARKS = {"waiting": "", "running": "cyan", "retrying": "yellow", "done": "green
           "failed": "red", "stopped": "yellow"}
 _ROWS = 30
 """More jobs than this, and those that wait or are done are only counted."""
+_PIPED_WIDTH = 20_000
+"""Characters of a line that goes into a file: two of the longest paths, and more."""
 
 
 class TableListener:
@@ -51,11 +53,15 @@ class TableListener:
 
     def planned(self, checks: Sequence[JobCheck]) -> None:
         """Nothing is rendered: this is what would be."""
-        table = Table(*map(_folding, ("job", "frames", "plate", "out")), box=None)
+        names = ("job", "frames", "plate", "out")
+        table = Table(*(Column(name, overflow="fold") for name in names), box=None)
         for check in checks:
             told = (check.job.name, check.about, check.job.source, str(check.targets[0]))
             table.add_row(*map(Text, told))  # paths may hold what would be markup
-        Console(highlight=False).print(table)
+        console = Console(highlight=False)
+        if not console.is_terminal:  # a line a job, for programs that look for paths
+            console.width = _PIPED_WIDTH
+        console.print(table)
 
     def changed(self, jobs: Sequence[JobStatus]) -> None:
         """See ``BatchListener``."""
@@ -73,11 +79,6 @@ class TableListener:
             if job["hint"] and job["state"] == "failed":
                 click.echo(f"        hint: {job['hint']}")
         click.echo(f"{found['done']} done, {found['failed']} failed")
-
-
-def _folding(name: str) -> Column:
-    """A column that goes on in the next line rather than lose the end of a path."""
-    return Column(name, overflow="fold")
 
 
 def _table(jobs: Sequence[JobStatus]) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import shutil
 import sys
 from collections.abc import Callable
@@ -46,13 +45,11 @@ def open_graph(graph: Graph, backend: str, device: str, cache: Cache) -> TorchRu
     return TorchRunner(graph, backend, device)
 
 
-def _held_in_bf16(network: nn.Module) -> nn.Module:
-    """A copy whose weights are rounded once: autocast would round them alike at each run."""
-    made = copy.deepcopy(network)
-    for module in made.modules():
+def _hold_in_bf16(network: nn.Module) -> None:
+    """Round the weights once, in place: autocast would round them alike at each run."""
+    for module in network.modules():
         if isinstance(module, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             module.to(torch.bfloat16)
-    return made
 
 
 class TorchRunner:
@@ -62,12 +59,11 @@ class TorchRunner:
         self.backend = backend
         self._device = torch.device(device)
         self._bf16 = backend.endswith("bf16")
-        network = graph.module
-        if backend != "torch":  # which stays the network as it was trained: others are held to it
-            network = fold_upsampling(network)
+        # ``torch`` runs the network as it was trained: the others are held to it.
+        network = graph.module if backend == "torch" else fold_upsampling(graph.module)
         network = channels_last(network).to(self._device)
         if self._bf16:
-            network = _held_in_bf16(network)
+            _hold_in_bf16(network)
         self._network: Callable[..., Any] = network
         if "compile" in backend:
             # Frozen, the weights are laid out and rounded once, not at every frame.

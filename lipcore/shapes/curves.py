@@ -199,13 +199,13 @@ def _from_csv(path: Path, text: str) -> tuple[dict[str, Any], list[str], list[li
     first = re.match(rf'"?frame"?([{_SEPARATORS}])', table[0]) if table else None
     separator = first[1] if first else ","
     try:
-        told = [separator.join(row) for row in csv.reader(said, delimiter=separator)]
+        told = [_as_written(line, separator) for line in said]
         cells = list(csv.reader(table, delimiter=separator))
     except csv.Error as error:
         raise _bad(path, f"it is not a table ({error})") from error
     header: dict[str, Any] = {}
     for line in told:
-        key, _, value = line[1:].rstrip(separator).partition(":")
+        key, _, value = line[1:].partition(":")
         header[key.strip()] = value.strip()
     if header.get("format") != FORMAT:
         raise _bad(path, f"no line `# format: {FORMAT}`")
@@ -218,6 +218,14 @@ def _from_csv(path: Path, text: str) -> tuple[dict[str, Any], list[str], list[li
         except ValueError as error:
             raise _bad(path, f"row {index + 1} holds something that is not a number") from error
     return header, [name.strip() for name in cells[0]] if cells else [], rows
+
+
+def _as_written(line: str, separator: str) -> str:
+    """A line of the head, without what a spreadsheet did to it."""
+    if line.startswith('"'):
+        (cells,) = csv.reader([line], delimiter=separator)
+        line = separator.join(cells)
+    return line.rstrip(separator)
 
 
 def _check_version(path: Path, version: object) -> None:

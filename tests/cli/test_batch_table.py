@@ -21,8 +21,23 @@ def check(tmp_path: Path) -> JobCheck:
     return JobCheck(job, None, None)
 
 
-def test_a_plan_shows_whole_paths(check: JobCheck, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plan_in_a_file_has_a_line_a_job_with_whole_paths(
+    check: JobCheck, capsys: pytest.CaptureFixture[str]
+) -> None:
     TableListener().planned([check])
-    shown = "".join(capsys.readouterr().out.split())
-    for piece in ("[v2]", "[/red]", "[bold]"):
-        assert piece in shown, piece
+    _, line = capsys.readouterr().out.splitlines()
+    assert check.job.source.endswith("a [v2]/[/red]/p.mov") and check.job.source in line
+    assert str(check.targets[0]) in line
+
+
+def test_a_plan_on_a_terminal_loses_no_letter(
+    check: JobCheck, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "60", "TERM": "dumb"}.items():
+        monkeypatch.setenv(name, value)
+    TableListener().planned([check])
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    for mark in "[]":
+        told = check.job.source + str(check.targets[0])
+        assert shown.count(mark) == told.count(mark)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,12 @@ def test_curves_survive_their_file(curves: ShapeCurves, tmp_path: Path, suffix: 
     if suffix == ".json":
         assert read.curves.neutral is not None and curves.neutral is not None
         np.testing.assert_allclose(read.curves.neutral, curves.neutral, atol=1e-6)
+
+
+def test_quotes_and_commas_in_a_name_survive_csv(curves: ShapeCurves, tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    write_curves(path, replace(curves, source='take 3,"wild.wav; a'))
+    assert read_curves(path, NAMES).curves.source == 'take 3,"wild.wav; a'
 
 
 @pytest.mark.parametrize(
