@@ -10,15 +10,15 @@ first, then add ``--synthesis adapted --adapted FOLDER``. For a refiner's rows, 
 and a share from 0 to 1, with ``--weights base+FILE``.
 
 Every render goes through ``lipcore.render_shot`` to lossless FFV1 and is measured by a face
-mesh run on the written file, as on the plate:
+mesh run on the written file, as on the plate. But for ``moved``, the shot renderer may not take a
+frame from within 12 frames of the one it draws.
 
 own     the plate with its own dialogue (audio offset corrected): correlation of the inner-lip
-        opening and of the lip width with the plate's. The shot renderer may not take a frame
-        from within 12 frames of the one it draws.
+        opening and of the lip width with the plate's.
 moved   the plate's own sound moved against the picture by 50 frames, or by half of a shorter clip,
         and what is cut off at one end put on at the other; held against the plate's lips moved
         alike, off the seam. What a render lets through of the plate's own mouth helps it in
-        ``own``, and cannot help it here. ``asked`` is the correlation of the lips that the
+        ``own``, and cannot help it here, so nothing is shut out as a source. ``asked`` is the correlation of the lips that the
         render was asked for, ``leak`` how much of the plate's own mouth is in what was made
         beside them, and ``self`` the correlation of the plate's moved lips with its own.
 silent  a silent dialogue: standard deviation of the opening over the plate's, and the share of
@@ -65,7 +65,7 @@ from lipcore.weights import find_weights
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 HELD_OUT = ("markey.mp4", "klobuchar.mp4", "mcguinness.mp4", "grid_swwp2s.mpg")
 CROSSED = ("address34b_en.wav", "librispeech_1088_en.wav", "jfk_en.wav")
-MOVED = 50
+MOVED, APART_FRAMES = 50, 12
 SEAM_FRAMES, SEAM_FADE_S = 6, 0.02
 """Where moved sound joins its own beginning: frames left out on either side, and its fade."""
 
@@ -227,9 +227,10 @@ def measure(
 
         def render(out: str, **shot: object) -> np.ndarray:
             offset = -facts["offset_frames"] if "dialogue" in shot and out == "own.mkv" else 0
+            apart = replace(drawn, exclude_frames=-1 if out == "moved.mkv" else APART_FRAMES)
             lipcore.render_shot(
                 lipcore.Shot(plate, **shot),
-                replace(drawn, exclude_frames=12, offset_frames=offset),
+                replace(apart, offset_frames=offset),
                 base / out,
             )
             return mesh_of(base / out)
