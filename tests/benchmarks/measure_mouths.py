@@ -18,9 +18,10 @@ own     the plate with its own dialogue (audio offset corrected): correlation of
 moved   the plate's own sound moved against the picture by 50 frames, or by half of a shorter clip,
         and what is cut off at one end put on at the other; held against the plate's lips moved
         alike, off the seam. What a render lets through of the plate's own mouth helps it in
-        ``own``, and cannot help it here, so nothing is shut out as a source. ``asked`` is the correlation of the lips that the
-        render was asked for, ``leak`` how much of the plate's own mouth is in what was made
-        beside them, and ``self`` the correlation of the plate's moved lips with its own.
+        ``own``, and cannot help it here, so nothing is shut out as a source. ``asked`` is the
+        correlation of the lips that the render was asked for, ``leak`` how much of the plate's
+        own mouth is in what was made beside them, and ``self`` the correlation of the plate's
+        moved lips with its own.
 silent  a silent dialogue: standard deviation of the opening over the plate's, and the share of
         frames whose opening is under 5 % of the lip width.
 shapes  the plate's own curves moved by 50 frames: correlation with the asked opening and
