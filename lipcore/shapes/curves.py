@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from lipcore.errors import ConfigError, OutputNotWritableError
+from lipcore.rates import parse_rate
 from lipcore.types import FloatArray, FrameRange, ShapeCurves
 
 FORMAT = "lipcore.shapes"
@@ -235,12 +236,9 @@ def _check_version(path: Path, version: object) -> None:
 
 def _rate(path: Path, text: object) -> Fraction:
     try:
-        rate = Fraction(str(text))
-    except (ValueError, ZeroDivisionError) as error:
-        raise _bad(path, f"rate {text!r} is not a number of frames a second") from error
-    if not 0 < rate <= 1000:
-        raise _bad(path, f"rate {text!r} is not above 0 and at most 1000 frames a second")
-    return rate
+        return parse_rate(str(text))
+    except ConfigError as error:
+        raise _bad(path, f"rate {error.message}") from error
 
 
 def _values(

@@ -116,6 +116,8 @@ def _damage(content: dict[str, Any], how: str) -> None:
         content["rate"] = "0"
     elif how == "rate nonsense":
         content["rate"] = "24 fps"
+    elif how == "endless rate":
+        content["rate"] = "1e999999999"
     elif how == "no rate":
         del content["rate"]
     elif how == "no rows":
@@ -147,6 +149,7 @@ def _damage(content: dict[str, Any], how: str) -> None:
         ("short row", "row 4 has 3 cells, not 4"),
         ("rate zero", "rate '0'"),
         ("rate nonsense", "24 fps"),
+        ("endless rate", "1e999999999"),
         ("no rate", "rate"),
         ("no rows", "no rows"),
         ("other format", "lipcore.shapes"),
