@@ -49,6 +49,11 @@ def read_yaml(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ConfigError(
+                f"settings file {path} is larger than {_MOST_BYTES >> 20} MiB",
+                hint="Split it into several files.", path=str(path),
+            )
         text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
@@ -56,11 +61,6 @@ def read_yaml(path: Path) -> Any:
             hint="Check the path; the file is YAML in UTF-8.",
             path=str(path),
         ) from error
-    if len(content) > _MOST_BYTES:
-        raise ConfigError(
-            f"settings file {path} is larger than {_MOST_BYTES >> 20} MiB",
-            hint="Split it into several files.", path=str(path),
-        )
     return parse_yaml(
         text, str(path), "Settings are written as key: value, nested by indentation."
     )

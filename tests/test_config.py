@@ -101,6 +101,13 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_config(Outer, bad)
 
 
+def test_a_file_that_is_too_large_is_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "large.yaml"
+    path.write_bytes(b"aa" + "é".encode() * (2 << 20))  # a letter lies across the limit
+    with pytest.raises(ConfigError, match="larger than 4 MiB"):
+        read_yaml(path)
+
+
 def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
     path = tmp_path / "empty.yaml"
     path.write_text("# nothing\n")
