@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,7 +82,7 @@ def _of_picture(
                 f"frames {chosen} are not all in the plate, which has {whole}",
                 hint="Ask for frames that the plate has (--frames).",
             )
-        with click.progressbar(length=len(chosen), label="tracking") as bar:
+        with click.progressbar(length=len(chosen), label="tracking", file=sys.stderr) as bar:
             curves, absent = shapes_from_plate(
                 plate, chosen, ShapeBasis.load(weights), speaker=speaker,
                 progress=lambda done, _: bar.update(done - bar.pos),
