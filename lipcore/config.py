@@ -141,7 +141,7 @@ def from_mapping(cls: type[T], values: object, *, where: str = "settings") -> T:
     assert dataclasses.is_dataclass(cls)
     if not isinstance(values, Mapping):
         raise ConfigError(
-            f"{where} holds {type(values).__name__} where settings are needed",
+            f"{where} holds {_in_words(values)} where settings are needed",
             hint="Write key: value pairs.",
         )
     fields = {f.name: f for f in dataclasses.fields(cls)}
@@ -202,6 +202,13 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if kind is Path and isinstance(value, str):
         return Path(value)
     raise ConfigError(f"{where} is {value!r}", hint=f"A value of type {_name(kind)} is needed.")
+
+
+def _in_words(values: object) -> str:
+    for kind, words in ((type(None), "nothing"), (str, "text"), (list, "a list")):
+        if isinstance(values, kind):
+            return words
+    return type(values).__name__
 
 
 def _name(kind: Any) -> str:

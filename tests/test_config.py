@@ -75,7 +75,7 @@ def test_names_of_shots_are_not_octal_numbers(tmp_path: Path) -> None:
         ({"name": "x", "sizes": 3}, "sizes is 3", "tuple"),
         ({"name": "x", "pair": [1]}, "pair is", "tuple"),
         ({"name": "x", "inner": 4}, "inner holds int", "key: value"),
-        ([1], "holds list", "key: value"),
+        ([1], "holds a list", "key: value"),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_place(values: object, says: str, hint: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lipcore.cli.progress import BarListener, JsonListener
-from lipcore.farm.kinds import LEAST_MINUTES, MOST_MINUTES
+from lipcore.farm.kinds import LEAST_MINUTES, MOST_MINUTES, check_suffix
 from lipcore.types import FrameRange
 
 
@@ -35,6 +35,7 @@ def command(
     The end of the shot is held back to judge by; a result that does not draw it better than
     the weights did changes nothing. Render with --synthesis adapted --weights base+FILE.
     """
+    check_suffix("--out", str(out), (".safetensors",))
     from lipcore.adaptation import adapt_to_shot
 
     listener = JsonListener() if as_json else BarListener()

@@ -38,7 +38,7 @@ _OF_STREAMS = ("side", "latency", "seconds", "out")
               help="Of --stream: shorter side of its pictures.")  # fmt: skip
 @click.option("--latency", type=int, default=8, show_default=True,
               help="Of --stream: frames between in and out.")  # fmt: skip
-@click.option("--seconds", type=float, default=20.0, show_default=True,
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=20.0, show_default=True,
               help="Of --stream: how long to play.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
               help="Of --stream: keep what came out as a video.")  # fmt: skip

@@ -15,7 +15,7 @@ import click
 from lipcore import __version__
 from lipcore.cli.allocator import settle_allocator
 from lipcore.cli.pipes import say
-from lipcore.errors import ConfigError, LipcoreError
+from lipcore.errors import ConfigError, LipcoreError, OutOfMemoryError
 
 _COMMANDS = {
     "demo": ("lipcore.cli.demo", "Make a portrait speak, with nothing to download."),
@@ -95,6 +95,11 @@ def main() -> None:
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
         _end(ConfigError(message, hint=_usage_hint(error)), as_json)
+    except MemoryError:
+        if debug:
+            traceback.print_exc()
+        _end(OutOfMemoryError("memory ran out",
+                              hint="Ask for fewer frames, or end other programs."), as_json)
     except (click.Abort, KeyboardInterrupt) as error:
         # click turns an interrupt into its own Abort.
         terminated = isinstance(error.__cause__ or error, _Terminated)

@@ -47,9 +47,12 @@ def command(
     A frame a row, a component a column. Edit the numbers, or delete columns, and give the file
     to `lipcore render --shapes`.
     """
-    from lipcore.shapes.curves import write_curves
+    from lipcore.media.output_files import check_place
+    from lipcore.shapes.curves import check_curves_path, write_curves
     from lipcore.weights import find_weights
 
+    check_curves_path(out)
+    check_place(out)
     if out.exists() and not overwrite:
         raise OutputExistsError(f"{out} is already there", hint="Add --overwrite to replace it.")
     found = find_weights(weights)

@@ -53,6 +53,41 @@ def test_nobody_has_no_home_folder(
     assert ended.returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["track", "PLATE", "--json", "none/a.json"], 6, "no folder is at"),
+        (["track", "PLATE", "--sheet", "."], 6, "is a folder"),
+        (["evaluate", "PLATE", "--against", "PLATE", "--out", "none/a.json"], 6, "no folder is at"),
+        (["shapes", "LINE", "--out", "none/a.json"], 6, "no folder is at"),
+        (["shapes", "LINE", "--out", "a.txt"], 2, "a.txt"),
+        (["adapt", "PLATE", "--out", "a.txt"], 2, "a.txt"),
+        (["adapt", "PLATE", "--out", "a.safetensors", "--device", "lamp"], 2, "no device"),
+        (["bench", "PLATE", "LINE", "--stream", "--seconds", "0"], 2, "seconds"),
+        (["data", "prepare", ".", "--out", "a", "--rate", "0"], 2, "not a frame rate"),
+        (["rate", "report", "empty.yaml"], 2, "holds nothing where settings"),
+    ],
+)
+def test_what_cannot_be_is_said_before_the_work(
+    arguments: list[str], code: int, word: str, portrait_plate: Path, spoken_line: Path,
+    tmp_path: Path, lipcore_command: Callable[..., Ended],
+) -> None:  # fmt: skip
+    (tmp_path / "empty.yaml").touch()
+    given = {"PLATE": portrait_plate, "LINE": spoken_line}
+    ended = lipcore_command(*(given.get(part, part) for part in arguments), cwd=tmp_path)
+    _assert_refused(ended, code, word)
+
+
+def test_memory_that_runs_out_is_an_error_of_its_own(
+    spoken_line: Path, tmp_path: Path, lipcore_command: Callable[..., Ended]
+) -> None:
+    ended = lipcore_command(
+        "shapes", spoken_line, "--rate", "24", "--frames", "1-999999999999999",
+        "--out", tmp_path / "a.json",
+    )  # fmt: skip
+    _assert_refused(ended, 11, "memory ran out")
+
+
 def test_an_error_comes_without_a_bar_that_never_began(
     tmp_path: Path, lipcore_command: Callable[..., Ended]
 ) -> None:

@@ -49,6 +49,13 @@ def test_curves_survive_their_file(curves: ShapeCurves, tmp_path: Path, suffix: 
         np.testing.assert_allclose(read.curves.neutral, curves.neutral, atol=1e-6)
 
 
+def test_a_rate_that_a_person_typed_is_the_exact_one(curves: ShapeCurves, tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    write_curves(path, curves)
+    path.write_text(path.read_text("utf-8").replace("24000/1001", "23.976"), "utf-8")
+    assert read_curves(path, NAMES).curves.rate == Fraction(24000, 1001)
+
+
 def test_quotes_and_commas_in_a_name_survive_csv(curves: ShapeCurves, tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     write_curves(path, replace(curves, source='take 3,"wild.wav; a'))

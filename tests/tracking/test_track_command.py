@@ -82,7 +82,8 @@ def test_rates_are_exact(text: str, rate: Fraction) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "fast", "0", "-24", "1/0", "nan", "1001", "1e999999999", "1e-999999999", "2" * 5000]
+    "text",
+    ["", "fast", "0", "-24", "1/0", "nan", "1001", "1e999999999", "1e-999999999", "2" * 5000],
 )
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="not a frame rate") as raised:
