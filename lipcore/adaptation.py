@@ -14,6 +14,7 @@ from lipcore.cache import Cache
 from lipcore.errors import FaceError
 from lipcore.media.color import ColorTransform
 from lipcore.media.plate import open_plate
+from lipcore.models.device import check_device
 from lipcore.runtime.graphs import load_latents
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.synthesis.latent_shot import boxes_of, crop_of, reference_frame
@@ -72,8 +73,9 @@ def adapt_to_shot(
 
     Raises:
         FaceError: Too few frames show the face.
-        LipcoreError: The plate or the weights cannot be used.
+        LipcoreError: The plate, the weights or the device cannot be used.
     """
+    check_device(device)
     found = find_weights(weights).unadapted()
     basis = ShapeBasis.load(found)
     path = load_latents(found, device=device)

@@ -49,6 +49,11 @@ def read_yaml(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ConfigError(
+                f"settings file {path} is larger than {_MOST_BYTES >> 20} MiB",
+                hint="Split it into several files.", path=str(path),
+            )
         text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
@@ -56,11 +61,6 @@ def read_yaml(path: Path) -> Any:
             hint="Check the path; the file is YAML in UTF-8.",
             path=str(path),
         ) from error
-    if len(content) > _MOST_BYTES:
-        raise ConfigError(
-            f"settings file {path} is larger than {_MOST_BYTES >> 20} MiB",
-            hint="Split it into several files.", path=str(path),
-        )
     return parse_yaml(
         text, str(path), "Settings are written as key: value, nested by indentation."
     )
@@ -141,7 +141,7 @@ def from_mapping(cls: type[T], values: object, *, where: str = "settings") -> T:
     assert dataclasses.is_dataclass(cls)
     if not isinstance(values, Mapping):
         raise ConfigError(
-            f"{where} holds {type(values).__name__} where settings are needed",
+            f"{where} holds {_in_words(values)} where settings are needed",
             hint="Write key: value pairs.",
         )
     fields = {f.name: f for f in dataclasses.fields(cls)}
@@ -202,6 +202,13 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if kind is Path and isinstance(value, str):
         return Path(value)
     raise ConfigError(f"{where} is {value!r}", hint=f"A value of type {_name(kind)} is needed.")
+
+
+def _in_words(values: object) -> str:
+    for kind, words in ((type(None), "nothing"), (str, "text"), (list, "a list")):
+        if isinstance(values, kind):
+            return words
+    return type(values).__name__
 
 
 def _name(kind: Any) -> str:

@@ -1,4 +1,4 @@
-"""Where lipcore keeps things of a user: caches, imported weights, a certificate."""
+"""Where lipcore keeps things of a user: caches, imported weights, a certificate; and ``~``."""
 
 from __future__ import annotations
 
@@ -28,4 +28,19 @@ def user_folder(named: str, windows: str, below_home: str) -> Path:
         raise ConfigError(
             "this user has no home folder",
             hint=f"Set {named} (or HOME) to a folder that may be written.",
+        ) from error
+
+
+def expand_home(path: str | Path) -> Path:
+    """The path with the home folder in place of ``~``, or another user's in place of ``~name``.
+
+    Raises:
+        ConfigError: It begins with ``~``, and there is no such user, or none with a home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"no home folder is known for {Path(path).parts[0]} ({path})",
+            hint="Write the whole path, from the root.", path=str(path),
         ) from error

@@ -75,7 +75,7 @@ def test_names_of_shots_are_not_octal_numbers(tmp_path: Path) -> None:
         ({"name": "x", "sizes": 3}, "sizes is 3", "tuple"),
         ({"name": "x", "pair": [1]}, "pair is", "tuple"),
         ({"name": "x", "inner": 4}, "inner holds int", "key: value"),
-        ([1], "holds list", "key: value"),
+        ([1], "holds a list", "key: value"),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_place(values: object, says: str, hint: str) -> None:
@@ -99,6 +99,13 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     bad.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(Outer, bad)
+
+
+def test_a_file_that_is_too_large_is_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "large.yaml"
+    path.write_bytes(b"aa" + "é".encode() * (2 << 20))  # a letter lies across the limit
+    with pytest.raises(ConfigError, match="larger than 4 MiB"):
+        read_yaml(path)
 
 
 def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lipcore.errors import ConfigError
-from lipcore.user_folders import user_folder
+from lipcore.user_folders import expand_home, user_folder
 
 KINDS = ("XDG_CACHE_HOME", "LOCALAPPDATA")
 
@@ -52,3 +52,18 @@ def test_a_command_of_a_user_without_a_home_is_told() -> None:
         env={name: value for name, value in os.environ.items() if name not in hidden},
     )  # fmt: skip
     assert "lipcore.errors.ConfigError: this user has no home folder" in done.stderr
+
+
+def test_a_tilde_becomes_the_home_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert expand_home("~/a/~b") == tmp_path / "a" / "~b"
+    assert expand_home(Path("a/~")) == Path("a/~")
+
+
+def test_nobody_has_no_home_folder() -> None:
+    with pytest.raises(ConfigError, match=r"~nosuchuser \(~nosuchuser.a\.mov\)") as raised:
+        expand_home(Path("~nosuchuser/a.mov"))
+    assert raised.value.hint

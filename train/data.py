@@ -25,6 +25,7 @@ from torch import Tensor
 
 from lipcore.errors import TrainingError
 from lipcore.models.pose_mask import lower_face_box
+from lipcore.rates import read_fraction
 from lipcore.tracking.head import (
     LIPS_OUTER_LOWER,
     LIPS_OUTER_UPPER,
@@ -210,7 +211,7 @@ def _clips_of(folder: Path) -> list[Clip]:
         return [
             Clip(
                 name=name, sample=Sample(folder / c["shard"], name), identity=c["identity"],
-                split=c["split"], rate=Fraction(c["rate"]), frames=c["frames"],
+                split=c["split"], rate=read_fraction(str(c["rate"])), frames=c["frames"],
                 crop_px=values["crop_px"], margin_px=values["margin_px"],
             )
             for name, c in sorted(values["clips"].items())

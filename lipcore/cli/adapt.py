@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lipcore.cli.progress import BarListener, JsonListener
+from lipcore.farm.kinds import LEAST_MINUTES, MOST_MINUTES, check_suffix
 from lipcore.types import FrameRange
 
 
@@ -14,8 +15,8 @@ from lipcore.types import FrameRange
 @click.argument("plate", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True,
               help="The .safetensors file to write.")
-@click.option("--minutes", type=click.FloatRange(0.05), default=15.0, show_default=True,
-              help="Time for training.")
+@click.option("--minutes", type=click.FloatRange(LEAST_MINUTES, MOST_MINUTES), default=15.0,
+              show_default=True, help="Time for training.")
 @click.option("--frames", help="Range to learn from, as 1001-1050. Default: all.")
 @click.option("--speaker", default="largest", show_default=True)
 @click.option("--colorspace", help="Encoding of the plate.")
@@ -34,6 +35,7 @@ def command(
     The end of the shot is held back to judge by; a result that does not draw it better than
     the weights did changes nothing. Render with --synthesis adapted --weights base+FILE.
     """
+    check_suffix("--out", str(out), (".safetensors",))
     from lipcore.adaptation import adapt_to_shot
 
     listener = JsonListener() if as_json else BarListener()

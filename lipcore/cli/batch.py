@@ -1,4 +1,4 @@
-"""``lipcore batch``: a file of jobs, rendered one after another or a few at once."""
+"""``lipcore batch``: a file of jobs, done one after another or a few at once."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 @click.command("batch")
 @click.argument("jobs_path", metavar="JOBS", type=click.Path(path_type=Path))
 @click.option("--processes", type=click.IntRange(1), default=1, show_default=True,
-              help="Renders at once.")
+              help="Jobs at once.")
 @click.option("--memory-gib", type=click.FloatRange(0, min_open=True),
-              help="Renders start only while they fit into this. Default: no limit.")
+              help="Jobs start only while they fit into this. Default: no limit.")
 @click.option("--tries", type=click.IntRange(1), default=3, show_default=True,
               help="Of a job that fails of something that may pass.")
 @click.option("--wait", "wait_s", type=click.FloatRange(0), default=5.0, show_default=True,
               help="Seconds before the second try; twice as long before each further one.")
 @click.option("--report", "report_path", type=click.Path(path_type=Path),
               help="Write how each job ended, as JSON.")
-@click.option("--dry-run", is_flag=True, help="Check all jobs, print them, render nothing.")
+@click.option("--dry-run", is_flag=True, help="Check all jobs, print them, do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option("--debug", is_flag=True, hidden=True)
 def command(
     jobs_path: Path, processes: int, memory_gib: float | None, tries: int, wait_s: float,
     report_path: Path | None, dry_run: bool, as_json: bool, debug: bool,
 ) -> None:  # fmt: skip
-    """Render the jobs of a file (YAML), each in a process of its own.
+    """Do the jobs of a file (YAML), each in a process of its own.
 
     The file holds jobs:, a list of mappings with plate, dialogue, out and any option of
     `lipcore render` by its long name; defaults: for all of them; relative paths count from

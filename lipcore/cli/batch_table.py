@@ -32,9 +32,9 @@ class TableListener:
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._live = Live(console=self._console, refresh_per_second=4)
+        self._shown: Table | str = ""
 
     def __enter__(self) -> Self:
-        self._live.start()
         return self
 
     def __exit__(
@@ -44,12 +44,12 @@ class TableListener:
         trace: TracebackType | None,
     ) -> None:
         self._live.stop()
-        if not self._console.is_interactive:  # in a log, the table's last line ends, too
-            self._console.print()
+        if self._shown and not self._console.is_interactive:
+            self._console.print()  # in a log, the table's last line ends, too
 
     def checked(self, done: int, total: int) -> None:
         """A job's files were read."""
-        self._live.update(f"checked {done} of {total} jobs" if done < total else "")
+        self._show(f"checked {done} of {total} jobs" if done < total else "")
 
     def planned(self, checks: Sequence[JobCheck]) -> None:
         """Nothing is rendered: this is what would be."""
@@ -65,7 +65,14 @@ class TableListener:
 
     def changed(self, jobs: Sequence[JobStatus]) -> None:
         """See ``BatchListener``."""
-        self._live.update(_table(jobs))
+        self._show(_table(jobs))
+
+    def _show(self, what: Table | str) -> None:
+        self._shown = what
+        if what and not self._live.is_started:
+            self._live.start()
+        self._live.transient = not what  # nothing leaves no line behind
+        self._live.update(what, refresh=not what)
 
     def log(self, message: str) -> None:
         """See ``BatchListener``."""

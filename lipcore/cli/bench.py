@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from lipcore.cli.progress import BarListener, JsonListener
 from lipcore.errors import ConfigError
@@ -19,13 +20,17 @@ if TYPE_CHECKING:
 
 _TEXT = "This machine is being measured."
 _FRAMES = 120
+_OF_RENDERS = ("frames", "deliver")
+_OF_STREAMS = ("side", "latency", "seconds", "out")
 
 
 @click.command("bench")
 @click.argument("plate", type=click.Path(path_type=Path), required=False)
 @click.argument("dialogue", type=click.Path(path_type=Path), required=False)
-@click.option("--frames", help=f"Range, as 1001-1050. Default: the first {_FRAMES}.")
-@click.option("--deliver", type=click.Choice(DELIVERIES), help="As in lipcore render.")
+@click.option("--frames", help=f"Range, as 1001-1050; not with --stream.  "
+              f"[default: the first {_FRAMES}]")
+@click.option("--deliver", type=click.Choice(DELIVERIES),
+              help="As in lipcore render; not with --stream.")
 @click.option("--backend", default="torch", show_default=True, help="As in lipcore render.")
 @click.option("--stream", is_flag=True,
               help="Play the plate through a live stream, in real time, instead.")  # fmt: skip
@@ -33,7 +38,7 @@ _FRAMES = 120
               help="Of --stream: shorter side of its pictures.")  # fmt: skip
 @click.option("--latency", type=int, default=8, show_default=True,
               help="Of --stream: frames between in and out.")  # fmt: skip
-@click.option("--seconds", type=float, default=20.0, show_default=True,
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=20.0, show_default=True,
               help="Of --stream: how long to play.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
               help="Of --stream: keep what came out as a video.")  # fmt: skip
@@ -53,8 +58,7 @@ def command(
     """
     if plate is not None and dialogue is None:
         raise ConfigError("a dialogue is missing", hint="lipcore bench PLATE DIALOGUE")
-    if out is not None and not stream:
-        raise ConfigError("--out keeps the video of a stream", hint="Add --stream.")
+    _refuse_idle_options(stream)
     listener = JsonListener() if as_json else BarListener()
     if isinstance(listener, BarListener):
         listener.log("Loading the networks ...")
@@ -82,6 +86,18 @@ def command(
         _tell_stream(found)  # type: ignore[arg-type]
     else:
         _tell_render(found)  # type: ignore[arg-type]
+
+
+def _refuse_idle_options(stream: bool) -> None:
+    """Refuse what the chosen measurement would not heed."""
+    context = click.get_current_context()
+    for name in _OF_RENDERS if stream else _OF_STREAMS:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            if stream:
+                raise ConfigError(
+                    f"--stream does not heed --{name}", hint="Leave one of the two out."
+                )
+            raise ConfigError(f"--{name} is of streams", hint="Add --stream.")
 
 
 def _own_shot(folder: Path) -> tuple[Path, Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lipcore.cli.progress import BarListener, JsonListener
-from lipcore.errors import ConfigError
+from lipcore.rates import parse_rate
 
 _PATH = click.Path(path_type=Path)
 
@@ -16,12 +16,7 @@ _PATH = click.Path(path_type=Path)
 def _rate(text: str) -> Fraction | None:
     if text == "native":
         return None
-    try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError) as error:
-        raise ConfigError(
-            f"{text!r} is no rate", hint="Write 25, 24000/1001, or native."
-        ) from error
+    return parse_rate(text)
 
 
 @click.command("prepare")

@@ -49,7 +49,10 @@ def command(
     from lipcore.evaluate.compare import evaluate_render
     from lipcore.evaluate.plots import write_files
     from lipcore.evaluate.table import evaluation_facts, table_text
+    from lipcore.media.output_files import check_place
 
+    for planned in (*outs, *(() if per_frame is None else (per_frame,))):
+        check_place(planned)
     listener = JsonListener() if as_json else BarListener()
     with listener:
         done = evaluate_render(

@@ -7,19 +7,21 @@ import json
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import NoReturn
 
 import click
 
 from lipcore import __version__
 from lipcore.cli.allocator import settle_allocator
-from lipcore.errors import ConfigError, LipcoreError
+from lipcore.cli.pipes import say
+from lipcore.errors import ConfigError, LipcoreError, OutOfMemoryError
 
 _COMMANDS = {
     "demo": ("lipcore.cli.demo", "Make a portrait speak, with nothing to download."),
     "render": ("lipcore.cli.render", "Make the person of a plate say a dialogue."),
     "shapes": ("lipcore.cli.shapes", "Write mouth-shape curves of a dialogue or a plate."),
-    "batch": ("lipcore.cli.batch", "Render the jobs of a file, one queue on one machine."),
+    "batch": ("lipcore.cli.batch", "Do the jobs of a file, one queue on one machine."),
     "submit": ("lipcore.cli.submit", "Write the jobs of a file as bundles for a render farm."),
     "farm": ("lipcore.cli.farm", "What a farm's tasks run; bundles call it."),
     "conform": ("lipcore.cli.conform", "Make the shots of a timeline say a dialogue."),
@@ -83,7 +85,7 @@ def main() -> None:
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     debug = "--debug" in sys.argv
-    as_json = "--json" in sys.argv
+    as_json = _wants_json(sys.argv[1:])
     try:
         cli(prog_name=_NAME, standalone_mode=False)
     except LipcoreError as error:
@@ -93,11 +95,16 @@ def main() -> None:
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
         _end(ConfigError(message, hint=_usage_hint(error)), as_json)
+    except MemoryError:
+        if debug:
+            traceback.print_exc()
+        _end(OutOfMemoryError("memory ran out",
+                              hint="Ask for fewer frames, or end other programs."), as_json)
     except (click.Abort, KeyboardInterrupt) as error:
         # click turns an interrupt into its own Abort.
         terminated = isinstance(error.__cause__ or error, _Terminated)
         word = "terminated" if terminated else "interrupted"
-        click.echo(f"{word}: what was finished stays; the same command goes on.", err=True)
+        say(f"{word}: what was finished stays; the same command goes on.", err=True)
         sys.exit(_TERMINATED if terminated else _INTERRUPTED)
 
 
@@ -105,14 +112,28 @@ def _end(error: LipcoreError, as_json: bool) -> NoReturn:
     """Say what is wrong, and end with the exit code of its family."""
     if as_json:
         facts = {k: v for k, v in error.facts.items() if _plain(v)}
-        click.echo(json.dumps({
+        say(json.dumps({
             "event": "error", "error": type(error).__name__, "message": error.message,
             "hint": error.hint, "exit_code": error.exit_code, **facts,
         }))
-    click.echo(f"error: {error.message}", err=True)
+    say(f"error: {error.message}", err=True)
     if error.hint:
-        click.echo(f"hint: {error.hint}", err=True)
+        say(f"hint: {error.hint}", err=True)
     sys.exit(error.exit_code)
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    """Whether JSON is asked for on stdout: ``--json`` of `lipcore track` names a file instead."""
+    if "--json" not in words:
+        return False
+    context = click.Context(cli)
+    command: click.Command = cli
+    for word in words:
+        if not isinstance(command, click.Group):
+            break
+        command = command.get_command(context, word) or command
+    return all(option.is_flag for option in command.params
+               if isinstance(option, click.Option) and "--json" in option.opts)  # fmt: skip
 
 
 def _usage_hint(error: click.ClickException) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 import time
 from types import TracebackType
 from typing import Self
 
-import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -20,6 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from lipcore.cli.pipes import say
+
 STAGES = {"plate": "plate", "track": "faces", "bank": "mouths", "speech": "speech",
           "render": "frames", "compare": "movie", "report": "looking", "stream": "live",
           "search": "search", "hash": "hashing", "evaluate": "looking", "tables": "runs",
@@ -27,7 +27,7 @@ STAGES = {"plate": "plate", "track": "faces", "bank": "mouths", "speech": "speec
 
 
 class BarListener:
-    """A progress bar on stderr; what was decided goes above it."""
+    """A progress bar on stderr, from the first progress on; what was decided goes above it."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -39,7 +39,6 @@ class BarListener:
         self._ended: set[str] = set()
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(
@@ -48,7 +47,8 @@ class BarListener:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        if self._tasks:  # without a bar there is no line to end
+            self._progress.stop()
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """See ``RenderListener``."""
@@ -57,6 +57,8 @@ class BarListener:
             for ended in self._ended:
                 self._progress.remove_task(self._tasks.pop(ended))
             self._ended.clear()
+        if not self._tasks:
+            self._progress.start()
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(STAGES.get(stage, stage), total=total)
         self._progress.update(self._tasks[stage], completed=done, total=total)
@@ -89,8 +91,8 @@ class JsonListener:
     def emit(self, **event: object) -> None:
         """Print one event."""
         with self._lock:
-            click.echo(json.dumps(event, default=str))
-            sys.stdout.flush()
+            if not say(json.dumps(event, default=str)):
+                raise SystemExit(1)  # no error of ours: as any program ends whose pipe is closed
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """See ``RenderListener``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,9 +47,12 @@ def command(
     A frame a row, a component a column. Edit the numbers, or delete columns, and give the file
     to `lipcore render --shapes`.
     """
-    from lipcore.shapes.curves import write_curves
+    from lipcore.media.output_files import check_place
+    from lipcore.shapes.curves import check_curves_path, write_curves
     from lipcore.weights import find_weights
 
+    check_curves_path(out)
+    check_place(out)
     if out.exists() and not overwrite:
         raise OutputExistsError(f"{out} is already there", hint="Add --overwrite to replace it.")
     found = find_weights(weights)
@@ -81,7 +85,7 @@ def _of_picture(
                 f"frames {chosen} are not all in the plate, which has {whole}",
                 hint="Ask for frames that the plate has (--frames).",
             )
-        with click.progressbar(length=len(chosen), label="tracking") as bar:
+        with click.progressbar(length=len(chosen), label="tracking", file=sys.stderr) as bar:
             curves, absent = shapes_from_plate(
                 plate, chosen, ShapeBasis.load(weights), speaker=speaker,
                 progress=lambda done, _: bar.update(done - bar.pos),

@@ -51,11 +51,15 @@ def command(
     asked = None if frames is None else FrameRange.parse(frames)
     fps = None if rate is None else parse_rate(rate)
     from lipcore.media.color import ColorTransform
+    from lipcore.media.output_files import check_place
     from lipcore.media.plate import MissingPolicy, open_plate
     from lipcore.tracking.sheet import draw_sheet, write_sheet
     from lipcore.tracking.store import write_tracks_json
     from lipcore.tracking.tracker import track_plate
 
+    for planned in (json_path, sheet):
+        if planned is not None:
+            check_place(planned)
     policy = cast("MissingPolicy", missing_frame)
     with open_plate(plate, rate=fps, colorspace=colorspace, missing=policy) as opened:
         info = opened.info

@@ -45,6 +45,7 @@ from lipcore.rates import parse_rate
 from lipcore.shot import Deliver, Detail, NoFace, RenderConfig, Shot, Synthesis, WatermarkMethod
 from lipcore.strength import parse_strength
 from lipcore.types import FrameRange
+from lipcore.user_folders import expand_home
 
 MOST_JOBS = 10_000
 TEXTS = (
@@ -109,7 +110,7 @@ class JobSettings:
     """Minutes of fine-tuning the latent networks to the shot, before the render; in place of an
     adaptation that ``weights`` names."""
     evaluate: str | None = None
-    """Where figures of the finished render go, ``.json`` or ``.csv``."""
+    """Where figures of the finished render go, ``.json``, ``.csv`` or ``.html``."""
     report: str | None = None
     """Where a page about the finished render goes."""
 
@@ -383,14 +384,14 @@ def _as_text(value: Any) -> Any:
 def _absolute(given: JobSettings, folder: Path) -> JobSettings:
     """The same with every path absolute."""
     found: dict[str, Any] = {
-        name: str(folder / Path(value).expanduser())
+        name: str(folder / expand_home(value))
         for name in _PATHS
         if (value := getattr(given, name)) is not None
     }
     weights = absolute_weights(given.weights, folder)
     strength = given.strength
     if not re.fullmatch(r"[-+.\deE]+|nan|inf", strength.strip()):
-        strength = str(folder / Path(strength).expanduser())
+        strength = str(folder / expand_home(strength))
     return replace(given, **found, weights=weights, strength=strength)
 
 

@@ -21,6 +21,7 @@ from lipcore.evaluate.files import check_files
 from lipcore.rates import parse_rate
 from lipcore.shot import RenderConfig, Synthesis
 from lipcore.types import FrameRange
+from lipcore.user_folders import expand_home
 from lipcore.weights import shipped_names, split_name
 
 CommandKind = Literal["conform", "adapt", "evaluate", "report"]
@@ -213,7 +214,7 @@ def absolute(settings: Settings, kind: CommandKind, folder: Path) -> Settings:
     """The same with every path absolute, counted from a folder."""
 
     def whole(path: str) -> str:
-        return str(folder / Path(path).expanduser())
+        return str(folder / expand_home(path))
 
     found: dict[str, Any] = {
         name: _each(getattr(settings, name), whole)
@@ -233,7 +234,7 @@ def absolute_weights(name: str, folder: Path) -> str:
     """``SET+FILE+FILE`` with every path in it absolute, counted from a folder."""
     weights, laid_over = split_name(name)
     paths = laid_over if weights in shipped_names() else [weights, *laid_over]
-    told = [str(folder / Path(path).expanduser()) for path in paths]
+    told = [str(folder / expand_home(path)) for path in paths]
     return "+".join([weights, *told] if weights in shipped_names() else told)
 
 

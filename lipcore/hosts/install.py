@@ -19,6 +19,7 @@ from pathlib import Path
 from lipcore import __version__
 from lipcore.errors import ConfigError, OutputExistsError, OutputNotWritableError
 from lipcore.media.output_files import appearing, output_error
+from lipcore.user_folders import expand_home
 
 _LIST = "lipcore-files.json"
 _MARK = "files of lipcore plugins"
@@ -43,8 +44,8 @@ class Plugin:
     def default_target(self, platform: str = sys.platform) -> Path:
         """The user's own folder of the host."""
         told = self.folders.get(platform, self.folders["linux"])
-        appdata = os.environ.get("APPDATA", str(Path.home() / "AppData" / "Roaming"))
-        return Path(told.replace("%APPDATA%", appdata)).expanduser()
+        appdata = os.environ.get("APPDATA", str(expand_home("~/AppData/Roaming")))
+        return expand_home(told.replace("%APPDATA%", appdata))
 
 
 _BLACKMAGIC = "Blackmagic Design/DaVinci Resolve"
@@ -114,7 +115,7 @@ def install(host: str, target: Path | None = None) -> Report:
         OutputNotWritableError: The folder does not accept files.
     """
     plugin = PLUGINS[host]
-    target = (target or plugin.default_target()).expanduser().absolute()
+    target = expand_home(target or plugin.default_target()).absolute()
     folder = target / plugin.place
     files, listed = contents(plugin, target), read_list(plugin, target)
     for name, data in files.items():
@@ -198,7 +199,7 @@ def uninstall(host: str, target: Path | None = None) -> Report:
         ConfigError: None is there.
     """
     plugin = PLUGINS[host]
-    target = (target or plugin.default_target()).expanduser().absolute()
+    target = expand_home(target or plugin.default_target()).absolute()
     folder = target / plugin.place
     listed = read_list(plugin, target)
     if not listed:
@@ -227,7 +228,7 @@ def uninstall(host: str, target: Path | None = None) -> Report:
 def state(host: str, target: Path | None = None) -> tuple[str, list[Path]]:
     """Version of the plugin that is installed, and its files that were changed or lost."""
     plugin = PLUGINS[host]
-    target = (target or plugin.default_target()).expanduser().absolute()
+    target = expand_home(target or plugin.default_target()).absolute()
     listed = read_list(plugin, target)
     if not listed:
         return "", []

@@ -18,6 +18,7 @@ from lipcore.errors import (
     NoAudioError,
 )
 from lipcore.types import Dialogue, FloatArray
+from lipcore.user_folders import expand_home
 
 SAMPLE_RATE_HZ = 16_000
 SHORTEST_S = Fraction(1, 5)
@@ -43,7 +44,7 @@ def load_dialogue(path: str | Path, *, sample_rate_hz: int = SAMPLE_RATE_HZ) -> 
         NoAudioError: The file has no audio stream.
         DialogueLengthError: Under 0.2 s of sound.
     """
-    path = Path(path).expanduser().absolute()
+    path = expand_home(path).absolute()
     chunks = [chunk.mean(axis=0, dtype=np.float32) for chunk in _decode(path, sample_rate_hz)]
     samples = np.concatenate(chunks) if chunks else np.zeros(0, np.float32)
     if len(samples) < SHORTEST_S * sample_rate_hz:
@@ -110,7 +111,7 @@ def read_sound(path: str | Path) -> tuple[FloatArray, int]:
     Raises:
         DialogueNotFoundError, DialogueUnreadableError, NoAudioError: As ``load_dialogue``.
     """
-    path = Path(path).expanduser().absolute()
+    path = expand_home(path).absolute()
     rates: list[int] = []
     chunks = list(_decode(path, None, rates))
     if not chunks:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lipcore.errors import ConfigError, MediaNotFoundError, MediaUnreadableError
 from lipcore.media.exr_format import MAGIC
+from lipcore.user_folders import expand_home
 
 IMAGE_SUFFIXES = (
     ".exr", ".sxr", ".dpx", ".cin", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".tga", ".bmp",
@@ -48,7 +49,7 @@ def locate_sequence(path: Path) -> FoundSequence | None:
         MediaUnreadableError: The path is an empty file, or neither file nor folder.
         ConfigError: The folder holds several sequences.
     """
-    path = path.expanduser().absolute()
+    path = expand_home(path).absolute()
     try:
         if path.is_dir():
             return _in_folder(path)

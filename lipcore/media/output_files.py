@@ -57,6 +57,23 @@ def appearing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def check_place(path: Path) -> None:
+    """Check, before long work, that a file may be written where it shall go.
+
+    Raises:
+        OutputNotWritableError: Its folder is not there, or it is a folder itself.
+    """
+    if path.is_dir():
+        raise OutputNotWritableError(
+            f"{path} is a folder", hint="Name a file.", path=str(path)
+        )
+    if not path.absolute().parent.is_dir():
+        raise OutputNotWritableError(
+            f"no folder is at {path.absolute().parent}",
+            hint="Make it, or choose another place.", path=str(path),
+        )  # fmt: skip
+
+
 def make_parent(path: Path) -> None:
     """Make the folder in which a file will be written.
 

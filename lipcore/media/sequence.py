@@ -22,6 +22,8 @@ from lipcore.media.prefetch import Prefetch
 from lipcore.types import FloatArray, Frame, FrameRange, PlateInfo, Window
 
 _SAMPLE_BYTES = 64 << 10
+_MOST_MISSING = 1_000_000
+"""Holes of a sequence, each of which is listed: over 11 hours at 24 frames a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,12 @@ class SequencePlate(Plate):
         path = next(iter(files.values()))
         first = self._load(path)
         frames = FrameRange(min(files), max(files))
+        if frames.last - frames.first >= len(files) + _MOST_MISSING:
+            raise MissingFrameError(
+                f"{self._found.pattern} has {len(files)} files for the frames {frames}",
+                hint="Move the files whose numbers lie far off into another folder.",
+                path=str(self._found.pattern),
+            )
         own_rate, timecode = _time_of(first)
         return PlateInfo(
             path=self._found.pattern,

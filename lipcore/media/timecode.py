@@ -8,28 +8,49 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+_MARK = "[:;.]"
+_TIMECODE = re.compile(rf"(\d+){_MARK}(\d+){_MARK}(\d+)({_MARK})(\d+)", re.ASCII)
 
-def advance_timecode(timecode: str, frames: int, rate: Fraction) -> str:
-    """The timecode ``frames`` later; wraps at 24 hours.
+
+def count_frames(timecode: str, rate: Fraction) -> tuple[int, bool]:
+    """(frames since midnight, whether it counts in drop-frame) of a timecode.
 
     Args:
-        timecode: ``hh:mm:ss:ff``, or ``hh:mm:ss;ff`` for drop-frame.
-        frames: How many; may be negative.
+        timecode: ``hh:mm:ss:ff``; ``;`` or ``.`` before the frames for drop-frame.
         rate: Frames a second; drop-frame only at 30000/1001 and its multiples.
 
     Raises:
         ValueError: The text is no timecode.
     """
-    match = re.fullmatch(r"(\d+):(\d+):(\d+)([:;.])(\d+)", timecode.strip())
+    match = _TIMECODE.fullmatch(timecode.strip())
     if match is None:
         raise ValueError(f"{timecode!r} is no timecode")
     nominal = max(1, round(rate))
     drop = match[4] != ":" and nominal % 30 == 0
-    hours, minutes, seconds, tail = int(match[1]), int(match[2]), int(match[3]), int(match[5])
+    minutes = int(match[1]) * 60 + int(match[2])
+    count = (minutes * 60 + int(match[3])) * nominal + int(match[5])
+    return count - (nominal // 15 * (minutes - minutes // 10) if drop else 0), drop
+
+
+def is_timecode(text: str) -> bool:
+    """Whether a text has the form of a timecode; tags of files hold anything."""
+    return _TIMECODE.fullmatch(text.strip()) is not None
+
+
+def advance_timecode(timecode: str, frames: int, rate: Fraction) -> str:
+    """The timecode ``frames`` later; wraps at 24 hours.
+
+    Args:
+        timecode: As for ``count_frames``.
+        frames: How many; may be negative.
+        rate: Frames a second.
+
+    Raises:
+        ValueError: The text is no timecode.
+    """
+    count, drop = count_frames(timecode, rate)
+    nominal = max(1, round(rate))
     dropped = nominal // 15 if drop else 0
-    total_minutes = hours * 60 + minutes
-    count = (total_minutes * 60 + seconds) * nominal + tail
-    count -= dropped * (total_minutes - total_minutes // 10)
     per_ten = nominal * 600 - dropped * 9
     count = (count + frames) % (per_ten * 6 * 24)
     if drop:

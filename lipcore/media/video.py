@@ -18,9 +18,11 @@ from lipcore.media.color import check_colorspace
 from lipcore.media.planar_frame import ColorTags, PlanarFrame, VideoNative
 from lipcore.media.plate import Plate
 from lipcore.media.prefetch import Prefetch
+from lipcore.media.timecode import is_timecode
 from lipcore.media.video_index import VideoIndex, picture_stream, read_index
 from lipcore.media.yuv import Plane, YuvLayout, transpose_layout
 from lipcore.types import Frame, FrameRange, PlateInfo, Window
+from lipcore.user_folders import expand_home
 
 FIRST_FRAME = 1
 """Video files do not number their frames."""
@@ -62,7 +64,7 @@ class VideoPlate(Plate):
             raise ConfigError(
                 f"a rate of {rate} frames a second is not above 0", hint="Set --rate."
             )
-        self._path = path.expanduser().absolute()
+        self._path = expand_home(path).absolute()
         self._decoding: _Decoding | None = None
         try:
             self._index = read_index(self._path, rate=rate)
@@ -344,7 +346,7 @@ def _timecode(container: Any, stream: Any) -> str | None:
     for source in sources:
         # Matroska writes its tags in capitals.
         for name, text in source.items():
-            if name.lower() == "timecode":
+            if name.lower() == "timecode" and is_timecode(str(text)):
                 return str(text)
     return None
 

@@ -14,6 +14,7 @@ from lipcore.errors import ConfigError, OutputNotWritableError
 from lipcore.media.locate import IMAGE_SUFFIXES
 from lipcore.shot import Deliver
 from lipcore.types import FloatArray, Frame, FrameRange, Patch, PlateInfo
+from lipcore.user_folders import expand_home
 
 PARAMETERS = "lipcore:parameters"
 """Attribute that holds the parameter hash of a finished frame."""
@@ -167,7 +168,7 @@ def plan_output(out: Path, info: PlateInfo, *, deliver: Deliver, codec: str | No
     Raises:
         ConfigError: The output's name and ``deliver`` or ``codec`` do not go together.
     """
-    out = out.expanduser().absolute()
+    out = expand_home(out).absolute()
     if codec is not None and codec not in VIDEO_CODECS:
         raise ConfigError(
             f"no codec is called {codec!r}", hint=f"Choose one of {', '.join(VIDEO_CODECS)}."

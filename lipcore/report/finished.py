@@ -16,9 +16,11 @@ from lipcore.errors import ConfigError, MediaNotFoundError, MediaUnreadableError
 from lipcore.media.locate import locate_sequence
 from lipcore.media.plate import Plate, open_plate
 from lipcore.media.writers import VIDEO_SUFFIXES
+from lipcore.rates import read_fraction
 from lipcore.sidecar import FORMAT, SUFFIX
 from lipcore.timeline.retimed_plate import RetimedPlate
 from lipcore.types import LANDMARK_COUNT, FloatArray, FrameRange
+from lipcore.user_folders import expand_home
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +132,7 @@ def find_renders(given: Sequence[Path]) -> list[FinishedRender]:
         raise ConfigError("no render was given", hint="Give the folder or video of a render.")
     sidecars: dict[Path, None] = {}
     for path in given:
-        for found in _sidecars(path.expanduser().absolute()):
+        for found in _sidecars(expand_home(path).absolute()):
             sidecars[found.resolve()] = None
     return [read_render(path) for path in sidecars]
 
@@ -232,7 +234,7 @@ def _render_of(sidecar: Path, facts: dict[str, Any]) -> FinishedRender:
     wanted[..., :2] = _points(rows, "new_landmarks", (LANDMARK_COUNT, 2))
     shown = facts["plate_frames"]
     dialogue = settings.get("dialogue")
-    rate = Fraction(facts["rate"])
+    rate = read_fraction(facts["rate"])
     if rate <= 0 or (shown and len(shown) != len(frames)):
         raise ValueError("its rate or its plate's frames are wrong")
     return FinishedRender(
@@ -242,7 +244,7 @@ def _render_of(sidecar: Path, facts: dict[str, Any]) -> FinishedRender:
         width=int(facts["width"]), height=int(facts["height"]),
         pixel_aspect=float(facts["pixel_aspect"]), timecode=facts["first_timecode"],
         cuts=tuple(map(int, facts["cuts"])), dialogue=None if dialogue is None else Path(dialogue),
-        sound_begin_s=Fraction(facts["sound_begin_s"]), settings=settings,
+        sound_begin_s=read_fraction(facts["sound_begin_s"]), settings=settings,
         policies=tuple(str(row["policy"]) for row in rows),
         confidence=np.array([float(row["confidence"]) for row in rows], np.float32),
         strength=np.array([float(row["strength"]) for row in rows], np.float32),

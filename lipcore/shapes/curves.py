@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from lipcore.errors import ConfigError, OutputNotWritableError
+from lipcore.rates import parse_rate
 from lipcore.types import FloatArray, FrameRange, ShapeCurves
 
 FORMAT = "lipcore.shapes"
@@ -54,6 +55,18 @@ class CurvesFile:
     """Free text for people."""
 
 
+def check_curves_path(path: Path) -> None:
+    """Check the name of a file of curves before they are made.
+
+    Raises:
+        ConfigError: It ends neither in ``.json`` nor in ``.csv``.
+    """
+    if path.suffix.lower() not in {".json", ".csv"}:
+        raise ConfigError(
+            f"curves cannot be written as {path.name}", hint="End the name in .json or .csv."
+        )
+
+
 def write_curves(path: Path, curves: ShapeCurves, *, comment: str = COMMENT) -> None:
     """Write curves as JSON, or as CSV where the path ends in ``.csv``.
 
@@ -63,11 +76,8 @@ def write_curves(path: Path, curves: ShapeCurves, *, comment: str = COMMENT) -> 
         ConfigError: The path ends in something else.
         OutputNotWritableError: The folder does not take the file.
     """
+    check_curves_path(path)
     suffix = path.suffix.lower()
-    if suffix not in {".json", ".csv"}:
-        raise ConfigError(
-            f"curves cannot be written as {path.name}", hint="End the name in .json or .csv."
-        )
     text = _to_json(curves, comment) if suffix == ".json" else _to_csv(curves, comment)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -235,12 +245,9 @@ def _check_version(path: Path, version: object) -> None:
 
 def _rate(path: Path, text: object) -> Fraction:
     try:
-        rate = Fraction(str(text))
-    except (ValueError, ZeroDivisionError) as error:
-        raise _bad(path, f"rate {text!r} is not a number of frames a second") from error
-    if not 0 < rate <= 1000:
-        raise _bad(path, f"rate {text!r} is not above 0 and at most 1000 frames a second")
-    return rate
+        return parse_rate(str(text))
+    except ConfigError as error:
+        raise _bad(path, f"rate {error.message}") from error
 
 
 def _values(

@@ -79,13 +79,6 @@ def parse_timecode(text: str, rate: Fraction) -> int:
     Raises:
         ValueError: The text is no timecode.
     """
-    parts = text.strip().replace(";", ":").replace(".", ":").split(":")
-    if len(parts) != 4 or not all(part.isdigit() for part in parts):
-        raise ValueError(f"{text!r} is no timecode")
-    hours, minutes, whole_s, frames = map(int, parts)
-    nominal = max(1, round(rate))
-    count = ((hours * 60 + minutes) * 60 + whole_s) * nominal + frames
-    if ";" in text and nominal % 30 == 0:
-        all_minutes = hours * 60 + minutes
-        count -= nominal // 15 * (all_minutes - all_minutes // 10)
-    return count
+    from lipcore.media.timecode import count_frames
+
+    return count_frames(text, rate)[0]

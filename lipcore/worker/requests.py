@@ -10,6 +10,7 @@ from typing import Any
 from lipcore.config import from_mapping
 from lipcore.errors import ConfigError
 from lipcore.evaluate.files import check_files
+from lipcore.farm.kinds import check_minutes
 from lipcore.media.plate import MissingPolicy
 from lipcore.rates import parse_rate
 from lipcore.shot import RenderConfig, Shot
@@ -149,8 +150,7 @@ class Adapt:
     cache: Path | None = None
 
     def __post_init__(self) -> None:
-        if not 0.05 <= self.minutes <= 10_000:
-            raise ConfigError(f"minutes must be 0.05 or more, got {self.minutes}")
+        check_minutes("minutes", self.minutes)
 
 
 @dataclass(frozen=True, slots=True)

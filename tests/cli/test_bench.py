@@ -69,7 +69,7 @@ def test_a_stream_plays_a_video_and_keeps_what_came_out(
     ("arguments", "code", "words"),
     [
         (["only plate.mp4"], 2, "a dialogue is missing"),
-        (["a.mp4", "b.wav", "--out", "c.mp4"], 2, "--out keeps the video of a stream"),
+        (["a.mp4", "b.wav", "--out", "c.mp4"], 2, "--out is of streams"),
         (["absent é.mp4", "b.wav"], 3, "no plate at"),
         (["a.mp4", "b.wav", "--stream", "--side", "63"], 2, "a side of 63 pixels"),
         (["a.mp4", "b.wav", "--stream", "--latency", "0"], 2, "latency_frames is 0"),

@@ -102,6 +102,14 @@ def test_missing_frames_by_policy(tmp_path, make_exr):
     assert numbers[1][2] == 0
 
 
+def test_a_file_with_a_number_far_off_is_no_plate_of_a_billion_frames(tmp_path, make_exr):
+    for number in (1, 2, 999_999_999_999_999_999_999):
+        make_exr(tmp_path / f"p.{number}.exr")
+    with pytest.raises(MissingFrameError, match=r"3 files for the frames 1-9{21}") as raised:
+        open_plate(tmp_path)
+    assert raised.value.hint
+
+
 def test_frames_of_another_size_are_named(tmp_path, make_exr):
     make_exr(tmp_path / "p.0001.exr")
     make_exr(tmp_path / "p.0002.exr", display=(98, 64))

@@ -108,6 +108,12 @@ def test_timecode_of_a_quicktime_file(tmp_path, make_video):
         assert plate.info.timecode == "01:02:03:04"
 
 
+def test_a_tag_that_is_no_timecode_is_none(tmp_path, make_video):
+    path = make_video(tmp_path / "a.mkv", timecode="one o'clock")
+    with open_plate(path) as plate:
+        assert plate.info.timecode is None
+
+
 def test_truncated_files_give_what_is_there_or_say_so(tmp_path, make_video):
     path = make_video(tmp_path / "a.mkv", codec="ffv1", options={"g": "1"})
     whole = path.read_bytes()
@@ -186,6 +192,7 @@ def test_merging_leaves_code_values_outside_alone():
         ("00:00:59:29", 1, Fraction(30000, 1001), "00:01:00:00"),
         ("23:59:59:24", 1, Fraction(25), "00:00:00:00"),
         ("01:00:00:00", -1, Fraction(25), "00:59:59:24"),
+        ("00:00:59.29", 1, Fraction(30000, 1001), "00:01:00;02"),
     ],
 )
 def test_timecode_arithmetic(start, frames, rate, expected):

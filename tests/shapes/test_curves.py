@@ -49,6 +49,13 @@ def test_curves_survive_their_file(curves: ShapeCurves, tmp_path: Path, suffix: 
         np.testing.assert_allclose(read.curves.neutral, curves.neutral, atol=1e-6)
 
 
+def test_a_rate_that_a_person_typed_is_the_exact_one(curves: ShapeCurves, tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    write_curves(path, curves)
+    path.write_text(path.read_text("utf-8").replace("24000/1001", "23.976"), "utf-8")
+    assert read_curves(path, NAMES).curves.rate == Fraction(24000, 1001)
+
+
 def test_quotes_and_commas_in_a_name_survive_csv(curves: ShapeCurves, tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     write_curves(path, replace(curves, source='take 3,"wild.wav; a'))
@@ -116,6 +123,8 @@ def _damage(content: dict[str, Any], how: str) -> None:
         content["rate"] = "0"
     elif how == "rate nonsense":
         content["rate"] = "24 fps"
+    elif how == "endless rate":
+        content["rate"] = "1e999999999"
     elif how == "no rate":
         del content["rate"]
     elif how == "no rows":
@@ -147,6 +156,7 @@ def _damage(content: dict[str, Any], how: str) -> None:
         ("short row", "row 4 has 3 cells, not 4"),
         ("rate zero", "rate '0'"),
         ("rate nonsense", "24 fps"),
+        ("endless rate", "1e999999999"),
         ("no rate", "rate"),
         ("no rows", "no rows"),
         ("other format", "lipcore.shapes"),

@@ -68,6 +68,8 @@ def test_the_page_names_every_method_and_parameter() -> None:
         (b'{"id": "1", "method": "render", "params": {"plate": "a"}}', "lacks 'out'"),
         (b'{"id": "1", "method": "adapt", "params": {"plate": "a", "out": "b", "minutes": NaN}}',
          "NaN is no JSON value"),
+        (b'{"id": "1", "method": "adapt", "params": {"plate": "a", "out": "b", "minutes": 0.01}}',
+         "minutes must be from 0.05 to 10000"),
         (b'{"id": "1", "method": "track", "params": {"plate": ["a"]}}', "params: plate is ['a']"),
         (b'{"id": "\xff"}', "not JSON"),
         (b"[" * 100_000, "not JSON"),

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lipcore.errors import ConfigError, DependencyError, OutputNotWritableError, TrainingError
+from lipcore.user_folders import expand_home
 
 _UNFINISHED = {".part", ".ytdl", ".temp", ".tmp"}
 _BESIDE = {".vtt", ".srt", ".json", ".txt", ".jpg", ".webp", ".png", ".description"}
@@ -80,7 +81,7 @@ def read_list(path: Path) -> list[ListEntry]:
 def _entry(address: str, identity: str, folder: Path) -> ListEntry:
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", address)
     if scheme is None:
-        return ListEntry(address, folder / Path(address).expanduser(), identity)
+        return ListEntry(address, folder / expand_home(address), identity)
     if scheme[1].lower() == "file":
         place = urllib.request.url2pathname(urllib.parse.urlsplit(address).path)
         return ListEntry(address, Path(place), identity)
