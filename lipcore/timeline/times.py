@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from lipcore.errors import ConfigError
+from lipcore.media.timecode import count_frames
 
 _BOUNDS = (1001, 1_000_000, 1_000_000_000)
 
@@ -79,6 +80,4 @@ def parse_timecode(text: str, rate: Fraction) -> int:
     Raises:
         ValueError: The text is no timecode.
     """
-    from lipcore.media.timecode import count_frames
-
     return count_frames(text, rate)[0]
