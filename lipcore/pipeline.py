@@ -179,7 +179,7 @@ def render_shot(
                 )
             stack.callback(analysis.bank.close)
             track, strength, held = _apply_policies(
-                analysis.track, strength, config, frames, listener
+                analysis.track, strength, config, frames, plate.info.missing, listener
             )
             with clock.time("speech"):
                 asked = ask_shapes(
@@ -291,6 +291,7 @@ def _apply_policies(
     strength: FloatArray,
     config: RenderConfig,
     frames: FrameRange,
+    missing: tuple[int, ...],
     listener: RenderListener,
 ) -> tuple[FaceTrack, FloatArray, frozenset[int]]:
     """The track after the no-face policy, the strength of each frame, and what was held."""
@@ -310,6 +311,11 @@ def _apply_policies(
     if left.any():
         listener.log(f"no face in {int(left.sum())} frames: passed through")
         strength = strength * _fade_at_gaps(~left, track)
+    blank = [frames.index(number) for number in missing if number in frames]
+    if blank and config.missing_frame == "black":
+        listener.log(f"{len(blank)} frames are missing: black stands in")
+        strength = strength.copy()
+        strength[blank] = 0  # the track bridges them, but there is no face to draw on
     return track, strength, frozenset(held)
 
 
