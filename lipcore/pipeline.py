@@ -33,7 +33,7 @@ from lipcore.render_facts import (
     sidecar_stem,
 )
 from lipcore.runtime.choose import settle_backend
-from lipcore.shapes.asked import ask_shapes
+from lipcore.shapes.asked import ask_shapes, curves_for
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shot import NO_WATERMARK, RenderConfig, Shot
 from lipcore.shot_sound import begin_of, fitted_dialogue, played_sound
@@ -154,6 +154,8 @@ def render_shot(
             ))  # fmt: skip
         frames = choose_frames(shot, plate)
         check_chunk(config, frames)
+        if shot.shapes is not None:
+            curves_for(shot.shapes, basis, plate.info.rate, frames)
         dialogue = fitted_dialogue(shot, config, plate.info, frames)
         begin_s = begin_of(shot, config, plate.info, frames)
         strength = read_strength(config, frames)

@@ -26,6 +26,7 @@ from lipcore.provenance import watermark
 from lipcore.provenance.certificate import check_identity
 from lipcore.render_facts import refined_text
 from lipcore.runtime.backends import find_backend
+from lipcore.shapes.asked import curves_for
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shapes.curves import read_curves
 from lipcore.shot import NO_WATERMARK, RenderConfig, Shot
@@ -256,7 +257,10 @@ def _plan_sound(
         basis = ShapeBasis.load(weights)
         curves = read_curves(shot.shapes, basis.names, weights=basis.label).curves
         text = f"curves {shot.shapes}: frames {curves.frames} at {_rate_text(curves.rate)}"
-        return text, None, "the curves must hold every frame of the picture"
+        curves_for(shot.shapes, basis, info.rate, frames)
+        if curves.rate != info.rate:
+            return text, None, "the curves are read by time from their start"
+        return text, None, "the curves hold every frame of the picture"
     assert shot.dialogue is not None  # checked by Shot
     length = load_dialogue(shot.dialogue).duration_s
     fitted_dialogue(shot, config, info, frames)
