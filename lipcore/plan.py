@@ -19,7 +19,7 @@ from lipcore.media.holdout import HoldOut
 from lipcore.media.locate import frame_path
 from lipcore.media.plate import Plate, open_plate
 from lipcore.media.video_encode import DEFAULT_CODECS, check_codec
-from lipcore.media.writers import VIDEO_SUFFIXES, plan_output
+from lipcore.media.writers import VIDEO_SUFFIXES, check_apart, plan_output
 from lipcore.models.device import check_device
 from lipcore.pipeline import check_chunk, choose_frames
 from lipcore.provenance import watermark
@@ -242,6 +242,7 @@ def _check(plate: Plate, shot: Shot, config: RenderConfig, out: Path) -> Checked
         with HoldOut(shot.holdout, plate.info.display) as matte:
             matte.require(config.chunk or frames)
     target = plan_output(out, plate.info, deliver=config.deliver or "full", codec=config.codec)
+    check_apart(target, plate.info, frames)
     if target.suffix.lower() in VIDEO_SUFFIXES:
         check_codec(target, config.codec, 16)
     sound = _plan_sound(shot, config, plate.info, frames, weights)

@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from lipcore.errors import ConfigError, DialogueLengthError, MissingFrameError, NoFaceError
+from lipcore.errors import (
+    ConfigError,
+    DialogueLengthError,
+    MissingFrameError,
+    NoFaceError,
+    OutputExistsError,
+)
 from lipcore.media.audio import load_dialogue
 from lipcore.pipeline import render_shot
 from lipcore.plan import check_render, plan_render
@@ -116,6 +122,8 @@ def test_what_a_render_would_refuse_is_refused(
     patch = RenderConfig(deliver="patch", cache=tmp_path)
     with pytest.raises(ConfigError):
         plan_render(Shot(portrait_plate, spoken_line), patch, tmp_path / "a.mov")
+    with pytest.raises(OutputExistsError, match="frame of the plate"):
+        plan_render(Shot(portrait_plate, spoken_line), config, portrait_plate.parent)
     with pytest.raises(ConfigError):
         plan_render(Shot(portrait_plate, spoken_line, speaker="loudest"), config, tmp_path)
     with pytest.raises(ConfigError, match="chunk"):
