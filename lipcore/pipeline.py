@@ -163,6 +163,8 @@ def render_shot(
         if shot.holdout is not None:
             matte = stack.enter_context(HoldOut(shot.holdout, plate.info.display))
             matte.require(config.chunk or frames)
+        if plate.info.rate_source == "default":
+            listener.log(f"the plate states no rate: {plate.info.rate} is taken; see --rate")
         config = settle_backend(config, weights, listener.log)  # measures: after cheap checks
         key = parameter_key(shot, config, plate, frames, weights, matte)
         with open_writer(
