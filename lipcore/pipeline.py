@@ -33,7 +33,7 @@ from lipcore.render_facts import (
     sidecar_stem,
 )
 from lipcore.runtime.choose import settle_backend
-from lipcore.shapes.asked import ask_shapes
+from lipcore.shapes.asked import ask_shapes, curves_for
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shot import NO_WATERMARK, RenderConfig, Shot
 from lipcore.shot_sound import begin_of, fitted_dialogue, played_sound
@@ -154,6 +154,8 @@ def render_shot(
             ))  # fmt: skip
         frames = choose_frames(shot, plate)
         check_chunk(config, frames)
+        if shot.shapes is not None:
+            curves_for(shot.shapes, basis, plate.info.rate, frames)
         dialogue = fitted_dialogue(shot, config, plate.info, frames)
         begin_s = begin_of(shot, config, plate.info, frames)
         strength = read_strength(config, frames)
@@ -161,6 +163,8 @@ def render_shot(
         if shot.holdout is not None:
             matte = stack.enter_context(HoldOut(shot.holdout, plate.info.display))
             matte.require(config.chunk or frames)
+        if plate.info.rate_source == "default":
+            listener.log(f"the plate states no rate: {plate.info.rate} is taken; see --rate")
         config = settle_backend(config, weights, listener.log)  # measures: after cheap checks
         key = parameter_key(shot, config, plate, frames, weights, matte)
         with open_writer(
@@ -179,7 +183,7 @@ def render_shot(
                 )
             stack.callback(analysis.bank.close)
             track, strength, held = _apply_policies(
-                analysis.track, strength, config, frames, listener
+                analysis.track, strength, config, frames, plate.info.missing, listener
             )
             with clock.time("speech"):
                 asked = ask_shapes(
@@ -291,6 +295,7 @@ def _apply_policies(
     strength: FloatArray,
     config: RenderConfig,
     frames: FrameRange,
+    missing: tuple[int, ...],
     listener: RenderListener,
 ) -> tuple[FaceTrack, FloatArray, frozenset[int]]:
     """The track after the no-face policy, the strength of each frame, and what was held."""
@@ -310,6 +315,11 @@ def _apply_policies(
     if left.any():
         listener.log(f"no face in {int(left.sum())} frames: passed through")
         strength = strength * _fade_at_gaps(~left, track)
+    blank = [frames.index(number) for number in missing if number in frames]
+    if blank and config.missing_frame == "black":
+        listener.log(f"{len(blank)} frames are missing: black stands in")
+        strength = strength.copy()
+        strength[blank] = 0  # the track bridges them, but there is no face to draw on
     return track, strength, frozenset(held)
 
 

@@ -19,13 +19,14 @@ from lipcore.media.holdout import HoldOut
 from lipcore.media.locate import frame_path
 from lipcore.media.plate import Plate, open_plate
 from lipcore.media.video_encode import DEFAULT_CODECS, check_codec
-from lipcore.media.writers import VIDEO_SUFFIXES, plan_output
+from lipcore.media.writers import VIDEO_SUFFIXES, check_apart, plan_output
 from lipcore.models.device import check_device
 from lipcore.pipeline import check_chunk, choose_frames
 from lipcore.provenance import watermark
 from lipcore.provenance.certificate import check_identity
 from lipcore.render_facts import refined_text
 from lipcore.runtime.backends import find_backend
+from lipcore.shapes.asked import curves_for
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shapes.curves import read_curves
 from lipcore.shot import NO_WATERMARK, RenderConfig, Shot
@@ -241,6 +242,7 @@ def _check(plate: Plate, shot: Shot, config: RenderConfig, out: Path) -> Checked
         with HoldOut(shot.holdout, plate.info.display) as matte:
             matte.require(config.chunk or frames)
     target = plan_output(out, plate.info, deliver=config.deliver or "full", codec=config.codec)
+    check_apart(target, plate.info, frames)
     if target.suffix.lower() in VIDEO_SUFFIXES:
         check_codec(target, config.codec, 16)
     sound = _plan_sound(shot, config, plate.info, frames, weights)
@@ -256,7 +258,10 @@ def _plan_sound(
         basis = ShapeBasis.load(weights)
         curves = read_curves(shot.shapes, basis.names, weights=basis.label).curves
         text = f"curves {shot.shapes}: frames {curves.frames} at {_rate_text(curves.rate)}"
-        return text, None, "the curves must hold every frame of the picture"
+        curves_for(shot.shapes, basis, info.rate, frames)
+        if curves.rate != info.rate:
+            return text, None, "the curves are read by time from their start"
+        return text, None, "the curves hold every frame of the picture"
     assert shot.dialogue is not None  # checked by Shot
     length = load_dialogue(shot.dialogue).duration_s
     fitted_dialogue(shot, config, info, frames)

@@ -385,6 +385,17 @@ def test_a_face_is_not_held_over_black(gaps, render, tmp_path):
     assert any("passed through" in message for message in listener.messages)
 
 
+def test_no_mouth_is_drawn_on_black_that_stands_in(png_plate, render, tmp_path):
+    for path in frames_of(png_plate, ".png"):
+        if path.stem != f"plate.{FIRST + 5}":
+            (tmp_path / path.name).symlink_to(path)
+    result = render(tmp_path / "plate.####.png", tmp_path / "out", missing_frame="black")
+    assert cv2.imread(str(tmp_path / "out" / f"plate.{FIRST + 5}.png")).max() == 0
+    assert (result.passed, result.drawn) == ((FIRST + 5,), COUNT - 1)
+    facts = json.loads(next((tmp_path / "out").glob("*.json")).read_text())
+    assert [row["strength"] for row in facts["per_frame"]][4:7] == [1, 0, 1]
+
+
 def test_a_face_that_is_gone_for_a_moment_is_held(gaps, render, tmp_path):
     listener = Listener()
     result = render(gaps["blurred"], tmp_path / "out", no_face="hold", listener=listener)

@@ -12,11 +12,21 @@ import numpy as np
 import pytest
 import soundfile
 
-from lipcore.errors import ConfigError, DialogueLengthError, MissingFrameError, NoFaceError
+from lipcore.errors import (
+    ConfigError,
+    DialogueLengthError,
+    MissingFrameError,
+    NoFaceError,
+    OutputExistsError,
+)
+from lipcore.media.audio import load_dialogue
 from lipcore.pipeline import render_shot
 from lipcore.plan import check_render, plan_render
+from lipcore.shapes.curves import write_curves
+from lipcore.shapes.from_speech import shapes_from_dialogue
 from lipcore.shot import RenderConfig, Shot
 from lipcore.types import FrameRange
+from lipcore.weights import find_weights
 
 
 @pytest.fixture
@@ -112,6 +122,8 @@ def test_what_a_render_would_refuse_is_refused(
     patch = RenderConfig(deliver="patch", cache=tmp_path)
     with pytest.raises(ConfigError):
         plan_render(Shot(portrait_plate, spoken_line), patch, tmp_path / "a.mov")
+    with pytest.raises(OutputExistsError, match="frame of the plate"):
+        plan_render(Shot(portrait_plate, spoken_line), config, portrait_plate.parent)
     with pytest.raises(ConfigError):
         plan_render(Shot(portrait_plate, spoken_line, speaker="loudest"), config, tmp_path)
     with pytest.raises(ConfigError, match="chunk"):
@@ -148,3 +160,19 @@ def test_speaker_of_a_tracked_shot(
     render_shot(tracked, config, tmp_path / "out")
     with pytest.raises(NoFaceError):
         plan_render(shot, config, tmp_path / "out")
+
+
+def test_curves_that_lack_frames_are_refused_before_tracking(
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, config: RenderConfig
+) -> None:
+    weights, dialogue = find_weights("base"), load_dialogue(spoken_line)
+    for rate, name in ((24, "short.csv"), (25, "other_rate.csv")):
+        curves = shapes_from_dialogue(dialogue, Fraction(rate), FrameRange(1001, 1004), weights)
+        write_curves(tmp_path / name, curves)
+    short = Shot(portrait_plate, shapes=tmp_path / "short.csv")
+    for start in (plan_render, render_shot):
+        with pytest.raises(ConfigError, match="holds frames 1001-1004, and 1001-1012"):
+            start(short, config, tmp_path / "out")
+    assert not (tmp_path / "cache").exists()
+    other = Shot(portrait_plate, shapes=tmp_path / "other_rate.csv")
+    assert "by time" in plan_render(other, config, tmp_path / "out").fitting

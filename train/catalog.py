@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from lipcore.config import from_mapping, load_config
 from lipcore.errors import ConfigError
+from lipcore.weights import __file__ as weights_file
 
 FOLDER = Path(__file__).parent / "recipes"
+_SHIPPED = ("lipcore", "weights")
 
 _KINDS: dict[str, tuple[str, str, str]] = {
     # prefix of the YAML's name: (module, config class, recipe class)
@@ -66,7 +68,20 @@ def load_recipe(name_or_path: str | Path) -> LoadedRecipe:
             f"begins with one of: {', '.join(_KINDS)}.",
         )
     config_class, recipe_class = _classes(kind)
-    return LoadedRecipe(path.stem, recipe_class, load_config(config_class, path))
+    return LoadedRecipe(path.stem, recipe_class, _find_shipped(load_config(config_class, path)))
+
+
+def _find_shipped(config: Any) -> Any:
+    """The config with paths in ``lipcore/weights`` found in the package.
+
+    From the repository's root they are what they say; from anywhere else they are not there.
+    """
+    found = {}
+    for field in fields(config):
+        path = getattr(config, field.name)
+        if isinstance(path, Path) and path.parts[:2] == _SHIPPED and not path.exists():
+            found[field.name] = Path(weights_file).parent.joinpath(*path.parts[2:])
+    return replace(config, **found)
 
 
 def make_recipe(kind: str, settings: Mapping[str, Any], *, where: str) -> LoadedRecipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -58,5 +59,5 @@ def command(
         f"{result.psnr_db:.1f} dB after {result.steps} steps on {result.frames} frames"
     )
     click.echo(f"{result.path}")
-    click.echo(f"next: lipcore render {plate} DIALOGUE --out OUT --synthesis adapted "
-               f"--weights {result.weights}")
+    click.echo(f"next: lipcore render {quote(str(plate))} DIALOGUE --out OUT --synthesis adapted "
+               f"--weights {quote(result.weights)}")

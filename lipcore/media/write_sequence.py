@@ -39,7 +39,7 @@ class SequenceWriter(FrameWriter):
         self._whole: dict[int, bool] = {}
         self._lock: FrameLock | None = FrameLock(pattern, frames)
         try:
-            self._check_plate()
+            check_frames_apart(pattern, info, frames)
             self._check_existing(overwrite)
             self._remove_parts()
         except BaseException:
@@ -96,22 +96,6 @@ class SequenceWriter(FrameWriter):
                 with contextlib.suppress(OSError):
                     part.unlink()
 
-    def _check_plate(self) -> None:
-        if self.info.kind != "sequence" or self._pattern.parent != self.info.path.parent:
-            return
-        try:
-            plate = locate_sequence(self.info.path)
-        except MediaError:
-            return
-        files = set(plate.files.values()) if plate else set()
-        for path in self.outputs:
-            if path in files:
-                raise OutputExistsError(
-                    f"{path} is a frame of the plate: it would be replaced",
-                    hint="Choose another folder or name for --out.",
-                    path=str(path),
-                )
-
     def _check_existing(self, overwrite: bool) -> None:
         if overwrite:
             return
@@ -128,3 +112,29 @@ class SequenceWriter(FrameWriter):
                     hint="Choose another --out, or replace it with --overwrite.",
                     path=str(path),
                 )
+
+
+def check_frames_apart(pattern: Path, info: PlateInfo, frames: FrameRange) -> None:
+    """Check that no frame of an output is one of the plate, by whatever path it is named.
+
+    Raises:
+        OutputExistsError: One is.
+    """
+    if info.kind != "sequence":
+        return
+    try:
+        plate = locate_sequence(info.path)
+    except MediaError:
+        return
+    files = () if plate is None else plate.files.values()
+    home, folder = info.path.parent.resolve(), pattern.parent.resolve()
+    taken = {home / path.name for path in files}
+    taken |= {path.resolve() for path in files if path.is_symlink()}
+    for number in frames:
+        path = frame_path(pattern, number)
+        if folder / path.name in taken:
+            raise OutputExistsError(
+                f"{path} is a frame of the plate: it would be replaced",
+                hint="Choose another folder or name for --out.",
+                path=str(path),
+            )

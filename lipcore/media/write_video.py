@@ -215,12 +215,7 @@ class VideoWriter(FrameWriter):
     def _is_complete(self, overwrite: bool) -> bool:
         if not self._path.exists():
             return False
-        if self._info.path.exists() and self._path.samefile(self._info.path):
-            raise OutputExistsError(
-                f"{self._path} is the plate: it would be replaced",
-                hint="Choose another --out.",
-                path=str(self._path),
-            )
+        check_video_apart(self._path, self._info)
         try:
             with av.open(str(self._path)) as container:
                 stamps = {name.lower(): text for name, text in container.metadata.items()}
@@ -400,6 +395,20 @@ class _Segment:
                 self._container.close()
             self._container = None
         self._temporary.unlink(missing_ok=True)
+
+
+def check_video_apart(path: Path, info: PlateInfo) -> None:
+    """Check that a video is not the plate, by whatever path it is named.
+
+    Raises:
+        OutputExistsError: It is.
+    """
+    if path.exists() and info.path.exists() and path.samefile(info.path):
+        raise OutputExistsError(
+            f"{path} is the plate: it would be replaced",
+            hint="Choose another --out.",
+            path=str(path),
+        )
 
 
 def _digest_path(segment: Path) -> Path:

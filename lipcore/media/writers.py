@@ -162,6 +162,22 @@ def open_writer(
     )
 
 
+def check_apart(target: Path, info: PlateInfo, frames: FrameRange) -> None:
+    """Check that an output, as ``plan_output`` gives it, would not replace the plate.
+
+    Raises:
+        OutputExistsError: It would.
+    """
+    if target.suffix.lower() in VIDEO_SUFFIXES:
+        from lipcore.media.write_video import check_video_apart
+
+        check_video_apart(target, info)
+    else:
+        from lipcore.media.write_sequence import check_frames_apart
+
+        check_frames_apart(target, info, frames)
+
+
 def plan_output(out: Path, info: PlateInfo, *, deliver: Deliver, codec: str | None = None) -> Path:
     """The video file, or the pattern with ``####``, that ``open_writer`` will write.
 

@@ -49,7 +49,7 @@ def ask_shapes(
         WeightsError: The speech network is unusable.
     """
     if shapes is not None:
-        curves = _curves_for(shapes, basis, rate, frames, log)
+        curves = curves_for(shapes, basis, rate, frames, log)
     elif dialogue is not None:
         curves = shapes_from_dialogue(dialogue, rate, frames, weights)
     else:
@@ -65,9 +65,26 @@ def ask_shapes(
     return person.apply(curves.values)
 
 
-def _curves_for(
-    path: Path, basis: ShapeBasis, rate: Fraction, frames: FrameRange, log: Callable[[str], None]
+def curves_for(
+    path: Path,
+    basis: ShapeBasis,
+    rate: Fraction,
+    frames: FrameRange,
+    log: Callable[[str], None] = lambda _: None,
 ) -> ShapeCurves:
+    """The curves of a file on a plate's frames.
+
+    Args:
+        path: A curves file. Of the plate's rate, it is read by frame number; of another rate,
+            by time from its start.
+        basis: Of mouth shapes.
+        rate: Frames a second of the plate.
+        frames: Which frames.
+        log: Told where the rates differ.
+
+    Raises:
+        ConfigError: The file is no curves file, or lacks frames.
+    """
     curves = read_curves(path, basis.names, weights=basis.label).curves
     if curves.rate != rate:
         log(f"curves of {curves.rate} frames a second read at {rate}, by time from their start")

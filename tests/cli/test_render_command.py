@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import OpenImageIO as oiio  # noqa: N813 - its own documentation spells it so
 import pytest
 import soundfile
 
@@ -49,6 +50,21 @@ def test_json_events_and_outputs(
     last = [event for event in events if event["event"] == "progress"][-1]
     assert (last["stage"], last["done"], last["total"]) == ("render", 12, 12)
     assert _frames(out) == [f"plate.{number}.exr" for number in range(1001, 1013)]
+
+
+def test_a_rate_that_nobody_stated_is_told(
+    portrait_plate: Path, spoken_line: Path, tmp_path: Path, lipcore_command: Command
+) -> None:
+    for number in (1001, 1002, 1003):
+        picture = oiio.ImageBuf(str(portrait_plate.with_name(f"plate.{number}.exr")))
+        assert picture.write(str(tmp_path / f"still.{number}.png"), "uint8")
+    asked = ("render", tmp_path / "still.####.png", spoken_line, "--json", "--out")
+    told = "the plate states no rate: 24 is taken"
+    for options, expected in (((), True), (("--rate", "24"), False)):
+        ended = lipcore_command(*asked, tmp_path / f"out{len(options)}", *options)
+        assert ended.returncode == 0, ended.stderr
+        logs = [event.get("message", "") for event in _events(ended.stdout)]
+        assert any(told in line for line in logs) is expected
 
 
 def test_error_events(spoken_line: Path, tmp_path: Path, lipcore_command: Command) -> None:

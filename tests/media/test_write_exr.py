@@ -242,11 +242,20 @@ def test_output_of_other_parameters_is_an_error_unless_overwritten(tmp_path, mak
 
 
 def test_the_plate_is_never_replaced(tmp_path, make_exr):
-    plate = make_exr(tmp_path / "plate.1001.exr")
+    (tmp_path / "scan").mkdir()
+    (tmp_path / "shot").mkdir()
+    plate = make_exr(tmp_path / "scan" / "plate.1001.exr")
+    (tmp_path / "linked").symlink_to(plate.parent)
+    link = tmp_path / "shot" / plate.name
+    link.symlink_to(plate)
     before = plate.read_bytes()
-    with pytest.raises(OutputExistsError, match="frame of the plate"):
-        render(plate, tmp_path / "plate.####.exr", None, overwrite=True)
+    for source, folder in (
+        (plate, "scan"), (plate, "shot/../scan"), (plate, "linked"), (link, "scan"), (link, "shot"),
+    ):  # fmt: skip
+        with pytest.raises(OutputExistsError, match="frame of the plate"):
+            render(source, tmp_path / folder / "plate.####.exr", None, overwrite=True)
     assert plate.read_bytes() == before
+    assert link.is_symlink()
 
 
 def test_two_writers_of_the_same_frames_exclude_each_other(tmp_path, make_exr):

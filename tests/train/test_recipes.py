@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +101,17 @@ def test_shipped_recipes_load(name: str, tmp_path: Path) -> None:
     save_config(recipe.config, path)
     assert load_config(type(recipe.config), path) == recipe.config
     assert recipe.recipe_class.kind in name
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_weights_of_shipped_recipes_are_found_from_any_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load_recipe(name).config
+    values = [getattr(config, field.name) for field in fields(config)]
+    for path in (value for value in values if isinstance(value, Path)):
+        assert path.is_file() or path.parts[0] == "runs", path  # runs: what the user trains first
 
 
 @pytest.mark.parametrize("kind", KINDS)
