@@ -27,6 +27,7 @@ from lipcore.models.checkpoint import save_network
 from lipcore.models.processes import mean_over_processes
 
 from .data import Clip
+from .interrupts import Interrupts
 from .precision import Chosen, choose_precision, make_precision
 from .runfolder import RunFolder, code_fingerprint, data_fingerprint
 
@@ -187,7 +188,16 @@ class Trainer:
         return min(1.0, done)
 
     def run(self) -> dict[str, float]:
-        """Train to the end; gives the last measures."""
+        """Train to the end; gives the last measures.
+
+        An interrupt of a single process waits for the end of its step, and the run is saved.
+        """
+        if self.fabric.world_size > 1:  # the others may be a step further on
+            return self._run(None)
+        with Interrupts() as interrupts:
+            return self._run(interrupts)
+
+    def _run(self, interrupts: Interrupts | None) -> dict[str, float]:
         logged = self._pending
         saved = time.monotonic()
         batches = self._batches()
@@ -217,9 +227,12 @@ class Trainer:
                 self._sample()
             if self.step % self.loop.validate_steps == 0:
                 self._validate()
-            if time.monotonic() - saved > self.loop.save_minutes * 60:
+            interrupted = interrupts is not None and interrupts.held
+            if interrupted or time.monotonic() - saved > self.loop.save_minutes * 60:
                 self.save({})
                 saved = time.monotonic()
+            if interrupts is not None and interrupted:
+                interrupts.let_go()
         self._sample()
         scores = self._validate()
         self.save(scores)

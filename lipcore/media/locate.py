@@ -16,7 +16,7 @@ IMAGE_SUFFIXES = (
     ".jp2", ".hdr", ".webp",
 )  # fmt: skip
 
-_MARK = re.compile(r"%0?(\d*)d|(?<!#)#+(?!#)")
+_MARK = re.compile(r"%0?(\d*)d|(?<!#)#+(?!#)|(?<!@)@{2,}(?!@)")
 _NUMBER = re.compile(r"-?\d+(?=\D*$)")
 _SIGNATURES = (MAGIC, b"SDPX", b"XPDS", b"II*\0", b"MM\0*", b"\x89PNG\r\n", b"\xff\xd8\xff")
 
@@ -41,8 +41,8 @@ def locate_sequence(path: Path) -> FoundSequence | None:
     """The image sequence that a path stands for; None where it is a file of another kind.
 
     Args:
-        path: A pattern with ``####`` or ``%04d``, a folder, or an image file. A file that
-            exists under exactly this name is taken as it is, whatever signs its name holds.
+        path: A pattern with ``####``, ``%04d`` or ``@@@@``, a folder, or an image file. A file
+            that exists under exactly this name is taken as it is, whatever signs it holds.
 
     Raises:
         MediaNotFoundError: Nothing is at the path.

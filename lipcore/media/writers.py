@@ -23,7 +23,7 @@ VIDEO_SUFFIXES = (".mov", ".mp4", ".m4v", ".mkv")
 _OTHER_VIDEO = (".mxf", ".avi", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".ogv")
 VIDEO_CODECS = ("prores4444", "prores422hq", "dnxhr_hqx", "h264", "ffv1")
 
-_PATTERN = re.compile(r"#+|%0?\d*d")
+_PATTERN = re.compile(r"#+|%0?\d*d|@{2,}")
 
 
 class FrameWriter(abc.ABC):
@@ -218,7 +218,7 @@ def plan_output(out: Path, info: PlateInfo, *, deliver: Deliver, codec: str | No
         return out.with_name(f"{out.stem}.####{out.suffix}")
     mark = marks[-1]
     text = mark[0]
-    width = len(text) if text.startswith("#") else int(re.sub(r"\D", "", text) or 1)
+    width = len(text) if text[0] in "#@" else int(re.sub(r"\D", "", text) or 1)
     # Signs left of the last pattern are part of the name.
     return out.with_name(out.name[: mark.start()] + "#" * width + out.name[mark.end() :])
 

@@ -52,15 +52,16 @@ def test_exr_window_rate_timecode_and_values(tmp_path, make_exr, read_channels):
 
 
 @pytest.mark.parametrize(
-    "name", ["take 2/été_{}.exr", "a#b/p#1.{}.exr", "50%/x%20y.{}.exr", "plain/plate-{}.exr"]
+    "name", ["take 2/été_{}.exr", "a#b/p#1.{}.exr", "50%/x%20y.{}.exr", "plain/plate-{}.exr",
+             "a@b/c@d.{}.exr"]
 )
 def test_names_with_spaces_accents_and_signs(tmp_path, make_exr, name):
     for number in (8, 9, 10):
         make_exr(tmp_path / name.format(f"{number:04d}"), seed=number)
     one = tmp_path / name.format("0009")
     pattern = tmp_path / name.format("####")
-    printf = tmp_path / name.format("%04d")
-    for given in (one, one.parent, pattern, printf):
+    others = [tmp_path / name.format(mark) for mark in ("%04d", "@@@@")]
+    for given in (one, one.parent, pattern, *others):
         with open_plate(given) as plate:
             assert plate.info.frames == FrameRange(8, 10)
             assert plate.read(10).number == 10

@@ -197,6 +197,7 @@ def test_names_of_outputs(tmp_path, make_video):
     assert plan_output(folder, info, deliver="patch") == folder / "my plate_mouth.####.exr"
     assert plan_output(folder, info, deliver="full", codec="ffv1").suffix == ".mkv"
     assert plan_output(folder / "x.%05d.png", info, deliver="full").name == "x.#####.png"
+    assert plan_output(folder / "a@b.@@@@@.png", info, deliver="full").name == "a@b.#####.png"
     for bad, deliver, codec in (
         ("x.mxf", "full", None), ("x.mov", "patch", None), ("x.exr", "video", None),
         ("x.mov", "full", "nonsense"),

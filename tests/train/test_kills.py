@@ -115,6 +115,32 @@ def test_ten_kills_lose_no_checkpoint_and_change_no_result(
     assert len(history) > 4 and len({h["data"] for h in history}) == 1
 
 
+@pytest.mark.slow
+def test_an_interrupt_saves_the_run_at_the_end_of_its_step(
+    prepared: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    recipe = _settings("vqgan_pose", prepared, tiny_weights, tmp_path, max_steps=100_000,
+                       save_minutes=1000.0, log_steps=1)
+    command = [sys.executable, "-m", "lipcore", "train", str(recipe), "--data", str(prepared),
+               "--out", str(tmp_path / "run")]
+    run, reached = tmp_path / "run", 0
+    for number, code, more in ((signal.SIGINT, 130, []), (signal.SIGTERM, 143, ["--resume"])):
+        process = subprocess.Popen(
+            [*command, *more], env=_environment(), stderr=subprocess.PIPE, text=True
+        )
+        end = time.monotonic() + 120
+        while not (run / "metrics.jsonl").exists() or len(_losses(run)) < reached + 3:
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.02)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=120)
+        assert process.returncode == code, told
+        assert "the same command goes on" in told and "Traceback" not in told
+        step = RunFolder(run).read_checkpoint()["step"]
+        assert step == _losses(run)[-1][0] >= reached + 3
+        reached = step
+
+
 def _wait_for_step(folder: RunFolder, step: int) -> None:
     """Until a run has saved ``step`` or a later one."""
     end = time.monotonic() + 120
