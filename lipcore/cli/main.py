@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import json
 import signal
@@ -14,8 +16,13 @@ import click
 
 from lipcore import __version__
 from lipcore.cli.allocator import settle_allocator
-from lipcore.cli.pipes import say
-from lipcore.errors import ConfigError, LipcoreError, OutOfMemoryError
+from lipcore.cli.pipes import drop_closed, say
+from lipcore.errors import (
+    ConfigError,
+    LipcoreError,
+    OutOfMemoryError,
+    OutputNotWritableError,
+)
 
 _COMMANDS = {
     "demo": ("lipcore.cli.demo", "Make a portrait speak, with nothing to download."),
@@ -82,6 +89,7 @@ def main() -> None:
     """Run the command line; errors end it with one line, a hint, and a code of their own."""
     signal.signal(signal.SIGTERM, _on_terminate)
     settle_allocator()
+    drop_closed()
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     debug = "--debug" in sys.argv
@@ -100,6 +108,14 @@ def main() -> None:
             traceback.print_exc()
         _end(OutOfMemoryError("memory ran out",
                               hint="Ask for fewer frames, or end other programs."), as_json)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        if debug:
+            traceback.print_exc()
+        where = f" for {error.filename}" if error.filename else ""
+        _end(OutputNotWritableError(f"no space is left{where}",
+                                    hint="Make room; the same command goes on."), as_json)
     except (click.Abort, KeyboardInterrupt) as error:
         # click turns an interrupt into its own Abort.
         terminated = isinstance(error.__cause__ or error, _Terminated)
@@ -112,10 +128,11 @@ def _end(error: LipcoreError, as_json: bool) -> NoReturn:
     """Say what is wrong, and end with the exit code of its family."""
     if as_json:
         facts = {k: v for k, v in error.facts.items() if _plain(v)}
-        say(json.dumps({
-            "event": "error", "error": type(error).__name__, "message": error.message,
-            "hint": error.hint, "exit_code": error.exit_code, **facts,
-        }))
+        with contextlib.suppress(OSError):  # a full disk leaves the line on stderr
+            say(json.dumps({
+                "event": "error", "error": type(error).__name__, "message": error.message,
+                "hint": error.hint, "exit_code": error.exit_code, **facts,
+            }))
     say(f"error: {error.message}", err=True)
     if error.hint:
         say(f"hint: {error.hint}", err=True)

@@ -1,9 +1,10 @@
-"""What is printed when whoever read it has gone, as ``head`` has after its lines."""
+"""What is printed when nobody reads it: ``head`` has its lines, or the stream was never open."""
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -14,6 +15,9 @@ def say(text: str, *, err: bool = False) -> bool:
 
     Returns:
         Whether somebody reads; if not, what else is printed there is dropped.
+
+    Raises:
+        OSError: The disk that it goes to is full; what else is printed there is dropped.
     """
     stream = sys.stderr if err else sys.stdout
     try:
@@ -22,7 +26,17 @@ def say(text: str, *, err: bool = False) -> bool:
     except BrokenPipeError:
         _drop(stream)
         return False
+    except OSError:
+        _drop(stream)
+        raise
     return True
+
+
+def drop_closed() -> None:
+    """Print into nothing where a standard stream is closed (``>&-``)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
 
 
 def _drop(stream: TextIO) -> None:

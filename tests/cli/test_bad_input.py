@@ -167,3 +167,28 @@ def test_an_error_that_nobody_reads_keeps_its_exit_code(
         ["bash", "-c", command], env=environment, capture_output=True, text=True, check=False
     )
     _assert_refused(ended, 3, "none.mov")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [("render nosuch.mov a.wav --out b --json", 3, "nosuch.mov"),
+     ("weights list", 6, "no space"), ("--help", 6, "no space")],
+)
+def test_a_full_disk_behind_stdout_is_told_on_stderr(
+    words: str, code: int, told: str, environment: dict[str, str]
+) -> None:
+    ended = subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" -m lipcore {words} > /dev/full'], env=environment,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    _assert_refused(ended, code, told)
+
+
+def test_a_closed_stdout_stops_nothing(environment: dict[str, str]) -> None:
+    for words in ("weights list --json", "--version"):
+        ended = subprocess.run(
+            ["bash", "-c", f'"{sys.executable}" -m lipcore {words} >&-'], env=environment,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (ended.returncode, ended.stderr) == (0, "")
