@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lipcore.errors import ConfigError, TrainingError
@@ -23,8 +22,6 @@ from .losses import gradient_loss, mouth_psnr, weighted_l1
 
 Progress = Callable[[float, str], None]
 """Called with the share that is done (0 to 1) and a line on where it stands."""
-_APART, _ALIKE = 6, 8
-"""Frames between one and another whose pose it may borrow, and from how many it is drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +37,6 @@ class AdaptConfig:
     max_held: int = 12
     """Held-back frames that are drawn at a check."""
     mouth_gain: float = 6.0
-    borrowed: float = 0.5
-    """Share of the steps that see the pose of another frame, in which the head is held alike:
-    what the cheeks there tell of the plate's own mouth must not be drawn."""
     max_steps: int = 0
     """Stop after this many steps, so that the result does not depend on the machine's speed;
     0 for no such limit."""
@@ -85,14 +79,10 @@ class _Shot:
     pose: Tensor
     reference: Tensor
 
-    def pick(
-        self, frames: list[int], posed: list[int] | None = None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(crops, mouth boxes in pixels, pose latents, shapes) of frames; the pose latents of
-        ``posed`` in their place."""
+    def pick(self, frames: list[int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(crops, mouth boxes in pixels, pose latents, shapes) of frames."""
         crops = self.crops[frames].float() / 127.5 - 1
-        mouths = self.mouths[frames] * crops.shape[-1]
-        return crops, mouths, self.pose[posed or frames], self.shapes[frames]
+        return crops, self.mouths[frames] * crops.shape[-1], self.pose[frames], self.shapes[frames]
 
 
 def adapt(
@@ -141,7 +131,6 @@ def adapt(
     taught = [i for i in range(count - held) if i != reference]
     judged = np.unique(np.linspace(count - held, count - 1, min(held, c.max_held)).round())
     judges = [int(i) for i in judged]
-    alike = _held_alike(shot, taught)
     learned = _learned(networks)
     saved = {name: p.detach().clone() for name, p in learned.items()}
     try:
@@ -160,10 +149,7 @@ def adapt(
             rate = c.learning_rate * min(1.0, (step + 1) / 10) * (1 - 0.9 * spent)
             optimizer.param_groups[0]["lr"] = rate
             frames = [int(i) for i in rng.choice(taught, c.batch_size)]
-            posed = None
-            if rng.random() < c.borrowed:
-                posed = [int(rng.choice(alike[i])) for i in frames]
-            _step(shot, frames, posed, networks, optimizer, c)
+            _step(shot, frames, networks, optimizer, c)
             step += 1
             if spent * (c.checks + 1) >= checked + 1:
                 checked += 1
@@ -214,28 +200,11 @@ def _learned(networks: LatentPath) -> dict[str, nn.Parameter]:
     return chosen
 
 
-def _held_alike(shot: _Shot, frames: list[int]) -> dict[int, list[int]]:
-    """For each of some frames, those of the others whose upper face looks most like its own."""
-    upper = shot.crops[frames, :, : shot.crops.shape[-2] // 2].float()
-    small = F.adaptive_avg_pool2d(upper, (8, 16)).flatten(1)
-    apart = torch.cdist(small, small)
-    numbers = torch.tensor(frames)
-    # Neighbours in time have the same mouth, and would teach nothing.
-    near = (numbers[:, None] - numbers[None]).abs() < _APART
-    found = {}
-    for row, (frame, others) in enumerate(zip(frames, (~near).sum(1).tolist(), strict=True)):
-        nearest = apart[row].masked_fill(near[row], torch.inf).argsort()[: min(_ALIKE, others)]
-        found[frame] = [frames[i] for i in nearest.tolist()] or [frame]
-    return found
-
-
-def _draw(
-    shot: _Shot, frames: list[int], posed: list[int] | None, networks: LatentPath
-) -> tuple[Tensor, Tensor, Tensor]:
+def _draw(shot: _Shot, frames: list[int], networks: LatentPath) -> tuple[Tensor, Tensor, Tensor]:
     """(drawn crops, true crops, mouth boxes in pixels) with gradients, through the codebook
     where the path uses it."""
     device = next(networks.generator.parameters()).device
-    crops, mouths, pose, shapes = (x.to(device) for x in shot.pick(frames, posed))
+    crops, mouths, pose, shapes = (x.to(device) for x in shot.pick(frames))
     reference = shot.reference.to(device).expand(len(frames), -1, -1, -1)
     latents = networks.generator(pose, reference, shapes).float()
     if networks.latents == "quantized":
@@ -245,17 +214,15 @@ def _draw(
 
 
 def _step(
-    shot: _Shot, frames: list[int], posed: list[int] | None, networks: LatentPath,
-    optimizer: torch.optim.Optimizer, config: AdaptConfig,
+    shot: _Shot, frames: list[int], networks: LatentPath, optimizer: torch.optim.Optimizer,
+    config: AdaptConfig,
 ) -> None:
     device = next(networks.generator.parameters()).device
     with torch.autocast(
         device.type, networks.autocast or torch.bfloat16, enabled=networks.autocast is not None
     ):
-        drawn, crops, mouths = _draw(shot, frames, posed, networks)
+        drawn, crops, mouths = _draw(shot, frames, networks)
     weight = mouth_weight(mouths, crops.shape[-1], config.mouth_gain)
-    if posed is not None:
-        weight = weight - 1  # the mouth alone: around it, the picture is that of the pose
     loss = weighted_l1(drawn, crops, weight) + gradient_loss(drawn, crops, weight)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
