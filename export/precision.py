@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lipcore.runtime.graphs import Graph
+from lipcore.runtime.graphs import MASKED_GRAPHS, Graph
 from lipcore.runtime.probes import probe
 from lipcore.weights import WeightsSet
 
@@ -37,7 +37,7 @@ def kept_float(graph: Graph, target: str, precision: Precision) -> str:
         return "its logarithm reaches down to -100 dB, which shorter numbers do not hold"
     # The whole frame path holds the pose encoder, too.
     if precision == "bf16" and target in _MEASURED:
-        if graph.name in ("pose_encoder", "frame"):
+        if graph.name in MASKED_GRAPHS:
             return "bfloat16 there moves single pixels of the final picture by 11 to 12 of 255"
         if (graph.name, target) == ("inner_mouth", "onnx"):
             return "bfloat16 throughout moves its picture by 1 of 255 in the mean"

@@ -94,18 +94,28 @@ class _FaceDecoder(nn.Module):
         return made.clamp(-1, 1)
 
 
-class _PoseEncoder(nn.Module):
+class HideLowerFace(nn.Module):
+    """The mask before V_p; its coordinates need float32."""
+
+    def forward(self, crops: Tensor, boxes: Tensor) -> Tensor:
+        """Crops (B, 3, S, S) and boxes (B, 4) in the crop (0 to 1) to crops."""
+        size = crops.shape[-1]
+        # A number made of a side would be frozen where the graph is traced; a tensor is not.
+        margin = torch.full_like(boxes[:, 0], MARGIN) * size
+        return hide_lower_face(crops, boxes * size, margin)
+
+
+class PoseEncoder(nn.Module):
     """V_p, with the lower face hidden inside."""
 
     def __init__(self, path: LatentPath) -> None:
         super().__init__()
+        self.hide = HideLowerFace()
         self.encoder = path.pose.encoder
 
     def forward(self, crops: Tensor, boxes: Tensor) -> Tensor:
-        size = crops.shape[-1]
-        # A number made of a side would be frozen where the graph is traced; a tensor is not.
-        margin = torch.full_like(boxes[:, 0], MARGIN) * size
-        made: Tensor = self.encoder(hide_lower_face(crops, boxes * size, margin))
+        """Crops (B, 3, S, S) and boxes (B, 4) in the crop (0 to 1) to latents."""
+        made: Tensor = self.encoder(self.hide(crops, boxes))
         return made
 
 
@@ -127,7 +137,7 @@ class _Frame(nn.Module):
 
     def __init__(self, path: LatentPath) -> None:
         super().__init__()
-        self.pose = _PoseEncoder(path)
+        self.pose = PoseEncoder(path)
         self.draw = Draw(path)
 
     def forward(self, crops: Tensor, boxes: Tensor, reference: Tensor, shape: Tensor) -> Tensor:
@@ -256,7 +266,7 @@ def _build_latent(name: str, weights: WeightsSet) -> Graph:
     modules: dict[str, tuple[type[nn.Module], tuple[TensorSpec, ...], TensorSpec]] = {
         "face_encoder": (_FaceEncoder, (picture,), latents),
         "face_decoder": (_FaceDecoder, (latents,), picture),
-        "pose_encoder": (_PoseEncoder, (on(picture, f"{pose.factor}*tiles"), boxes), poses),
+        "pose_encoder": (PoseEncoder, (on(picture, f"{pose.factor}*tiles"), boxes), poses),
         "draw": (Draw, (on(poses, grid), reference, shape), on(picture, through)),
         "frame": (
             _Frame, (on(picture, through), boxes, reference, shape),
@@ -339,6 +349,8 @@ _NEEDS: dict[str, tuple[str, ...]] = {
 }
 GRAPHS: tuple[str, ...] = tuple(_NEEDS)
 """Names of all graphs."""
+MASKED_GRAPHS = ("pose_encoder", "frame")
+"""Those that hide the lower face by coordinates: in bfloat16 the mask would move by a pixel."""
 _BUILDERS: dict[str, Callable[[str, WeightsSet], Graph]] = {
     **dict.fromkeys(GRAPHS, _build_latent),
     "inner_mouth": _build_inner_mouth, "refiner": _build_refiner, "speech": _build_speech,

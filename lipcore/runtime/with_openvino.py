@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import torch
 
 from lipcore.cache import Cache
 from lipcore.runtime.fold import fold_upsampling
-from lipcore.runtime.graphs import Graph
+from lipcore.runtime.graphs import MASKED_GRAPHS, Graph, PoseEncoder
+from lipcore.runtime.interface import Runner
 from lipcore.types import FloatArray
 
 _Sides = tuple[tuple[int, ...], ...]
@@ -69,12 +71,32 @@ def convert(graph: Graph, inputs: tuple[torch.Tensor, ...]) -> Any:
     return model
 
 
-def open_graph(graph: Graph, backend: str, device: str, cache: Cache) -> OpenVinoRunner:
+def open_graph(graph: Graph, backend: str, device: str, cache: Cache) -> Runner:
     """See ``backends.open_graph``."""
+    short = backend == "openvino-bf16"
+    if short and isinstance(graph.module, PoseEncoder):
+        return _MaskedRunner(graph, graph.module, backend)
+    return _open(graph, backend, "bf16" if short and graph.name not in MASKED_GRAPHS else "f32")
+
+
+def _open(graph: Graph, backend: str, precision: str) -> OpenVinoRunner:
     sides = {"batch": 2, **graph.usual}
     example = tuple(torch.zeros(spec.sized(**sides)) for spec in graph.inputs)
-    precision = "bf16" if backend == "openvino-bf16" else "f32"
     return OpenVinoRunner(convert(graph, example), backend, precision)
+
+
+class _MaskedRunner:
+    """The pose encoder in bfloat16, behind a mask in float32."""
+
+    def __init__(self, graph: Graph, module: PoseEncoder, backend: str) -> None:
+        self.backend = backend
+        self._hide = module.hide
+        behind = replace(graph, module=module.encoder, inputs=graph.inputs[:1])
+        self._encoder = _open(behind, backend, "bf16")
+
+    def run(self, *inputs: FloatArray) -> tuple[FloatArray, ...]:
+        """See ``Runner``."""
+        return self._encoder.run(self._hide(*map(torch.from_numpy, inputs)).numpy())
 
 
 class OpenVinoRunner:
