@@ -55,9 +55,11 @@ def convert(graph: Graph, inputs: tuple[torch.Tensor, ...]) -> Any:
     front = FrontEndManager().load_by_framework("pytorch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer, on what parity checks settle
-        # It must live until the model is converted.
-        module = fold_upsampling(graph.module)
-        decoder = TorchScriptPythonDecoder(module, example_input=inputs)
+        # It must live until the model is converted; the model has its own copy of the weights,
+        # as those of the folded network go with it.
+        decoder = TorchScriptPythonDecoder(
+            fold_upsampling(graph.module), example_input=inputs, shared_memory=False
+        )
     model = front.convert(front.load(decoder))
     shapes = {}
     for port, spec in zip(model.inputs, graph.inputs, strict=True):
