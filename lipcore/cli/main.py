@@ -117,10 +117,11 @@ def main() -> None:
         _end(OutputNotWritableError(f"no space is left{where}",
                                     hint="Make room; the same command goes on."), as_json)
     except (click.Abort, KeyboardInterrupt) as error:
-        # click turns an interrupt into its own Abort.
-        terminated = isinstance(error.__cause__ or error, _Terminated)
+        cause = error.__cause__ or error  # click turns an interrupt into its own Abort
+        terminated = isinstance(cause, _Terminated)
         word = "terminated" if terminated else "interrupted"
-        say(f"{word}: what was finished stays; the same command goes on.", err=True)
+        again = str(cause) or "the same command goes on"
+        say(f"{word}: what was finished stays; {again}.", err=True)
         sys.exit(_TERMINATED if terminated else _INTERRUPTED)
 
 

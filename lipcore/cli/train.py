@@ -60,7 +60,11 @@ def recipe_command(recipe: str, data: tuple[Path, ...], out: Path, resume: bool)
     from lipcore.train.loop import Trainer
 
     made = loaded.recipe_class(loaded.config, data)
-    scores = Trainer(made, loaded.config, out, resume=resume).run()
+    try:
+        scores = Trainer(made, loaded.config, out, resume=resume).run()
+    except KeyboardInterrupt as error:
+        again = "the same command goes on" if resume else "the same command with --resume goes on"
+        raise type(error)(again) from error
     _report(scores, out / f"{made.kind}.safetensors")
 
 

@@ -124,7 +124,10 @@ def test_an_interrupt_saves_the_run_at_the_end_of_its_step(
     command = [sys.executable, "-m", "lipcore", "train", str(recipe), "--data", str(prepared),
                "--out", str(tmp_path / "run")]
     run, reached = tmp_path / "run", 0
-    for number, code, more in ((signal.SIGINT, 130, []), (signal.SIGTERM, 143, ["--resume"])):
+    for number, code, more, said in (
+        (signal.SIGINT, 130, [], "the same command with --resume goes on"),
+        (signal.SIGTERM, 143, ["--resume"], "the same command goes on"),
+    ):
         process = subprocess.Popen(
             [*command, *more], env=_environment(), stderr=subprocess.PIPE, text=True
         )
@@ -135,7 +138,7 @@ def test_an_interrupt_saves_the_run_at_the_end_of_its_step(
         process.send_signal(number)
         _, told = process.communicate(timeout=120)
         assert process.returncode == code, told
-        assert "the same command goes on" in told and "Traceback" not in told
+        assert said in told and "Traceback" not in told
         step = RunFolder(run).read_checkpoint()["step"]
         assert step == _losses(run)[-1][0] >= reached + 3
         reached = step
