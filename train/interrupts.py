@@ -23,7 +23,8 @@ class Interrupts:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
-                self._before[number] = signal.signal(number, self._hold)
+                if signal.getsignal(number) != signal.SIG_IGN:  # as nohup and ``&`` have it
+                    self._before[number] = signal.signal(number, self._hold)
         return self
 
     def __exit__(

@@ -129,7 +129,9 @@ def test_an_interrupt_saves_the_run_at_the_end_of_its_step(
         (signal.SIGTERM, 143, ["--resume"], "the same command goes on"),
     ):
         process = subprocess.Popen(
-            [*command, *more], env=_environment(), stderr=subprocess.PIPE, text=True
+            [*command, *more], env=_environment(), stderr=subprocess.PIPE, text=True,
+            # A shell's background jobs ignore SIGINT, and so would what they start.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         end = time.monotonic() + 120
         while not (run / "metrics.jsonl").exists() or len(_losses(run)) < reached + 3:
