@@ -2,55 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
-from types import FrameType, TracebackType
-from typing import Self
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """Holds interrupts back, so that a loop can end between two steps; a second one is not held.
-
-    Outside the main thread, where signals cannot be caught, it holds nothing.
-    """
+    """Interrupts that are held back, so that a loop can end between two steps."""
 
     def __init__(self) -> None:
-        self._before: dict[int, signal.Handlers | object] = {}
-        self._held: int | None = None
+        self.held: int | None = None
+        """The signal that waits."""
+        self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                if signal.getsignal(number) != signal.SIG_IGN:  # as nohup and ``&`` have it
-                    self._before[number] = signal.signal(number, self._hold)
-        return self
+    def hold(self) -> None:
+        """Hold back the first interrupt from now on; one that is ignored stays ignored."""
+        for number in _SIGNALS:
+            if signal.getsignal(number) != signal.SIG_IGN:  # as nohup and ``&`` have it
+                self._before[number] = signal.signal(number, self._keep)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._give_back()
-
-    @property
-    def held(self) -> bool:
-        """Whether an interrupt waits."""
-        return self._held is not None
+    def give_back(self) -> None:
+        """Hold nothing back any more."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
 
     def let_go(self) -> None:
-        """Do what the interrupt does without this class."""
-        self._give_back()
-        if self._held is not None:
-            signal.raise_signal(self._held)
+        """Do what the interrupt that waits does without this class."""
+        self.give_back()
+        if self.held is not None:
+            signal.raise_signal(self.held)
 
-    def _hold(self, number: int, frame: FrameType | None) -> None:
-        self._held = number
-        self._give_back()
+    def _keep(self, number: int, frame: FrameType | None) -> None:
+        self.held = number
+        self.give_back()  # a second one acts at once
 
-    def _give_back(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-        self._before.clear()
+
+@contextlib.contextmanager
+def held_interrupts(wanted: bool) -> Iterator[Interrupts]:
+    """Interrupts held back inside; none where not wanted, or outside the main thread, in which
+    signals cannot be caught."""
+    interrupts = Interrupts()
+    if wanted and threading.current_thread() is threading.main_thread():
+        interrupts.hold()
+    try:
+        yield interrupts
+    finally:
+        interrupts.give_back()

@@ -27,7 +27,7 @@ from lipcore.models.checkpoint import save_network
 from lipcore.models.processes import mean_over_processes
 
 from .data import Clip
-from .interrupts import Interrupts
+from .interrupts import Interrupts, held_interrupts
 from .precision import Chosen, choose_precision, make_precision
 from .runfolder import RunFolder, code_fingerprint, data_fingerprint
 
@@ -192,12 +192,11 @@ class Trainer:
 
         An interrupt of a single process waits for the end of its step, and the run is saved.
         """
-        if self.fabric.world_size > 1:  # the others may be a step further on
-            return self._run(None)
-        with Interrupts() as interrupts:
+        # Of several processes, the others may be a step further on.
+        with held_interrupts(self.fabric.world_size == 1) as interrupts:
             return self._run(interrupts)
 
-    def _run(self, interrupts: Interrupts | None) -> dict[str, float]:
+    def _run(self, interrupts: Interrupts) -> dict[str, float]:
         logged = self._pending
         saved = time.monotonic()
         batches = self._batches()
@@ -227,11 +226,11 @@ class Trainer:
                 self._sample()
             if self.step % self.loop.validate_steps == 0:
                 self._validate()
-            interrupted = interrupts is not None and interrupts.held
+            interrupted = interrupts.held is not None
             if interrupted or time.monotonic() - saved > self.loop.save_minutes * 60:
                 self.save({})
                 saved = time.monotonic()
-            if interrupts is not None and interrupted:
+            if interrupted:
                 interrupts.let_go()
         self._sample()
         scores = self._validate()
