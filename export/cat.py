@@ -32,7 +32,7 @@ from lipcore.models.latent_path import LatentPath
 from lipcore.models.pose_mask import MARGIN
 from lipcore.pipeline import RenderListener, SilentListener, choose_frames
 from lipcore.runtime.graphs import Draw, load_latents
-from lipcore.shapes.asked import ask_shapes
+from lipcore.shapes.asked import ask_shapes, curves_for
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shot import RenderConfig, Shot
 from lipcore.synthesis.latent_shot import boxes_of, crop_of, from_tensor, reference_frame, to_tensor
@@ -91,7 +91,9 @@ def export_cat(
         frames = choose_frames(shot, plate)
         color = ColorTransform.of_plate(plate)
         color.linear_matrix()  # says now what cannot work
-        dialogue = None
+        dialogue = curves = None
+        if shot.shapes is not None:
+            curves = curves_for(shot.shapes, basis, plate.info.rate, frames, listener.log)
         if shot.dialogue is not None:
             length = Fraction(len(frames)) / plate.info.rate
             dialogue = fit_dialogue(load_dialogue(shot.dialogue), length)
@@ -100,7 +102,7 @@ def export_cat(
             cache=Cache(config.cache), progress=listener.progress,
         )
         asked = ask_shapes(
-            dialogue, shot.shapes, basis=basis, weights=weights, rate=plate.info.rate,
+            dialogue, curves, basis=basis, weights=weights, rate=plate.info.rate,
             frames=frames, shown_values=analysis.values, neutral=analysis.neutral,
             log=listener.log,
         )

@@ -154,8 +154,9 @@ def render_shot(
             ))  # fmt: skip
         frames = choose_frames(shot, plate)
         check_chunk(config, frames)
+        curves = None
         if shot.shapes is not None:
-            curves_for(shot.shapes, basis, plate.info.rate, frames)
+            curves = curves_for(shot.shapes, basis, plate.info.rate, frames, listener.log)
         dialogue = fitted_dialogue(shot, config, plate.info, frames)
         begin_s = begin_of(shot, config, plate.info, frames)
         strength = read_strength(config, frames)
@@ -187,7 +188,7 @@ def render_shot(
             )
             with clock.time("speech"):
                 asked = ask_shapes(
-                    dialogue, shot.shapes, basis=basis, weights=weights, rate=plate.info.rate,
+                    dialogue, curves, basis=basis, weights=weights, rate=plate.info.rate,
                     frames=frames, shown_values=analysis.values, neutral=analysis.neutral,
                     log=listener.log,
                 )

@@ -17,7 +17,7 @@ from lipcore.weights import WeightsSet
 
 def ask_shapes(
     dialogue: Dialogue | None,
-    shapes: Path | None,
+    curves: ShapeCurves | None,
     *,
     basis: ShapeBasis,
     weights: WeightsSet,
@@ -30,9 +30,8 @@ def ask_shapes(
     """The values that the person's mouth shall have.
 
     Args:
-        dialogue: What to say; unused where ``shapes`` is given.
-        shapes: A curves file, which takes precedence. Of the plate's rate, it is read by
-            frame number and must hold all frames; of another rate, by time from its start.
+        dialogue: What to say; unused where ``curves`` are given.
+        curves: Of ``curves_for``, which take precedence.
         basis: Of mouth shapes.
         weights: Where the basis and the speech network come from.
         rate: Frames a second of the plate.
@@ -45,15 +44,13 @@ def ask_shapes(
         ``(N, C)`` values from the person's neutral.
 
     Raises:
-        ConfigError: There is neither, or the curves do not fit.
+        ConfigError: There is neither.
         WeightsError: The speech network is unusable.
     """
-    if shapes is not None:
-        curves = curves_for(shapes, basis, rate, frames, log)
-    elif dialogue is not None:
+    if curves is None:
+        if dialogue is None:
+            raise ConfigError("nothing is asked of the mouth", hint="Give a dialogue, or --shapes.")
         curves = shapes_from_dialogue(dialogue, rate, frames, weights)
-    else:
-        raise ConfigError("nothing is asked of the mouth", hint="Give a dialogue, or --shapes.")
     if curves.unit != STANDARD:
         return curves.values
     person = fit_person(shown_values, neutral, basis)

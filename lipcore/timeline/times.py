@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from lipcore.errors import ConfigError
-from lipcore.media.timecode import count_frames
+from lipcore.media.timecode import advance_timecode, count_frames
 
 _BOUNDS = (1001, 1_000_000, 1_000_000_000)
 
@@ -69,8 +69,6 @@ def seconds(time: Counted) -> Fraction:
 
 def timecode(frame: int, rate: Fraction, *, drop: bool = False) -> str:
     """A count of frames as ``hh:mm:ss:ff`` (``;`` before the frames in drop-frame)."""
-    from lipcore.media.timecode import advance_timecode
-
     return advance_timecode("00:00:00;00" if drop else "00:00:00:00", frame, rate)
 
 

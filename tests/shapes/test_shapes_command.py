@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from lipcore.cli.shapes import command
 from lipcore.errors import ConfigError, DialogueNotFoundError, LipcoreError, OutputExistsError
-from lipcore.shapes.asked import ask_shapes
+from lipcore.shapes.asked import ask_shapes, curves_for
 from lipcore.shapes.basis import ShapeBasis
 from lipcore.shapes.curves import INTEROCULAR, STANDARD, read_curves, write_curves
 from lipcore.speech.espeak import speak
@@ -103,7 +103,8 @@ def _ask(
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     shown = np.random.default_rng(0).normal(0, 1, (50, 8)).astype(np.float32) * basis.std
     return ask_shapes(
-        None, path, basis=basis, weights=weights, rate=rate, frames=frames,
+        None, curves_for(path, basis, rate, frames), basis=basis, weights=weights, rate=rate,
+        frames=frames,
         shown_values=shown, neutral=basis.mean_shape,
     )
 
